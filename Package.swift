@@ -1,0 +1,126 @@
+// swift-tools-version: 6.3
+import PackageDescription
+
+// Every target of ours is compiled the same way: a warning stops the build.
+let strict: [SwiftSetting] = [
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+// A plugin exports one symbol, is never unmapped (Swift images cannot be), and finds the one shared Swift runtime
+// of the install tree relative to itself.
+let pluginLinking: [LinkerSetting] = [
+    .unsafeFlags([
+        "-Xlinker", "--version-script=\(Context.packageDirectory)/Plugins/exports.map",
+        "-Xlinker", "-z", "-Xlinker", "nodelete",
+        "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../swift",
+    ])
+]
+
+// Executables find the Swift runtime of the install tree relative to themselves.
+let executableLinking: [LinkerSetting] = [
+    .unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", "$ORIGIN/../lib/swift"])
+]
+
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
+let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
+let nioCore: [Target.Dependency] = [
+    .product(name: "NIOCore", package: "swift-nio"),
+    .product(name: "NIOFoundationCompat", package: "swift-nio"),
+    .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"),
+    .product(name: "NIOSSL", package: "swift-nio-ssl"),
+]
+
+/// A C library of the system, described by its pkg-config file and Debian package.
+func systemLibrary(_ name: String, pkgConfig: String, debianPackage: String) -> Target {
+    .systemLibrary(
+        name: name, path: "Sources/System/\(name)", pkgConfig: pkgConfig, providers: [.apt([debianPackage])])
+}
+
+/// A plugin is two targets: the provider (ordinary Swift, tested directly) and the entry (one file, the exported
+/// symbol), so that a test binary may link many providers without a duplicate symbol.
+func plugin(_ name: String, dependencies: [Target.Dependency]) -> [Target] {
+    [
+        .target(
+            name: "\(name)Provider", dependencies: ["ProviderKit"] + dependencies,
+            path: "Plugins/\(name)/Provider", swiftSettings: strict),
+        .target(
+            name: name, dependencies: ["ProviderAPI", "ProviderKit", .byName(name: "\(name)Provider")],
+            path: "Plugins/\(name)/Entry", swiftSettings: strict, linkerSettings: pluginLinking),
+    ]
+}
+
+let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "CNIChain"]
+
+let package = Package(
+    name: "egress-gateway",
+    products: [
+        .executable(name: "egress-host", targets: ["egress-host"]),
+        .executable(name: "egressctl", targets: ["egressctl"]),
+        .executable(name: "kube-egress-cni", targets: ["kube-egress-cni"]),
+    ] + pluginNames.map { .library(name: $0, type: .dynamic, targets: [$0]) },
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.0"),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.37.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        systemLibrary("CMnl", pkgConfig: "libmnl", debianPackage: "libmnl-dev"),
+        systemLibrary("CNFTables", pkgConfig: "libnftables", debianPackage: "libnftables-dev"),
+        systemLibrary("CSodium", pkgConfig: "libsodium", debianPackage: "libsodium-dev"),
+        systemLibrary("CFFI", pkgConfig: "libffi", debianPackage: "libffi-dev"),
+        systemLibrary("COpenSSL", pkgConfig: "libcrypto", debianPackage: "libssl-dev"),
+
+        .target(name: "CLinuxShim", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "ProviderAPI"),
+        .target(name: "ProviderKit", dependencies: ["ProviderAPI"], swiftSettings: strict),
+        .target(
+            name: "LinuxNet", dependencies: ["CLinuxShim", "CMnl", "CNFTables", "CSodium"], swiftSettings: strict),
+        .target(
+            name: "Kubernetes", dependencies: [asyncHTTPClient, logging, yams] + nioCore, swiftSettings: strict),
+        .target(name: "Reconcile", dependencies: ["Kubernetes", logging], swiftSettings: strict),
+        .target(
+            name: "Host",
+            dependencies: [
+                "ProviderAPI", "ProviderKit", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
+                asyncHTTPClient, hummingbird, logging, serviceLifecycle, yams,
+            ] + nioCore, swiftSettings: strict),
+        .target(
+            name: "Lab",
+            dependencies: [
+                "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim", asyncHTTPClient, hummingbird, logging,
+                serviceLifecycle, yams, .product(name: "GRDB", package: "GRDB.swift"),
+            ] + nioCore, swiftSettings: strict),
+
+        .target(
+            name: "AzureARM", dependencies: ["ProviderKit"], path: "Plugins/AzureARM", swiftSettings: strict),
+
+        .executableTarget(
+            name: "egress-host", dependencies: ["Host", argumentParser, logging], swiftSettings: strict,
+            linkerSettings: executableLinking),
+        .executableTarget(
+            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", argumentParser, logging],
+            swiftSettings: strict, linkerSettings: executableLinking),
+        .executableTarget(
+            name: "kube-egress-cni", dependencies: ["CLinuxShim"], swiftSettings: strict,
+            linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"])]),
+    ]
+        + plugin("AzureLB", dependencies: ["AzureARM"])
+        + plugin("AzureVMSS", dependencies: ["AzureARM"])
+        + plugin("WireGuard", dependencies: ["LinuxNet"])
+        + plugin("CNIChain", dependencies: ["LinuxNet"]),
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

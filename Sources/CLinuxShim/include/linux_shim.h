@@ -1,0 +1,30 @@
+#pragma once
+
+// System calls that Swift's Glibc module does not show: they need _GNU_SOURCE or are variadic.
+// Every function follows the C convention: -1 and errno on failure.
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// setns(2) with CLONE_NEWNET. Moves the calling thread only.
+int shim_setns_network(int fd);
+
+/// unshare(2) with CLONE_NEWNET. Affects the calling thread only.
+int shim_unshare_network(void);
+
+/// gettid(2).
+pid_t shim_gettid(void);
+
+/// mount(2) of `source` onto `target` with MS_BIND.
+int shim_bind_mount(const char *source, const char *target);
+
+/// umount2(2) with MNT_DETACH.
+int shim_unmount_detach(const char *target);
+
+#ifdef __cplusplus
+}
+#endif

@@ -1,0 +1,25 @@
+#ifndef EGRESS_LOAD_BALANCER_H
+#define EGRESS_LOAD_BALANCER_H
+
+#include "egress_provider.h"
+
+/*
+ * load-balancer/1: one UDP frontend address and port per gateway configuration, spread over the healthy nodes of a
+ * gateway pool, with the destination address kept (floating IP).
+ *
+ * ensure  request  {"items": [{"id", "pool": POOL, "probe": {"path", "port"}}]}
+ *         result   {"items": [ITEM + "observed": {"frontendIP", "port"}]}
+ * remove  request  {"items": [{"id", "pool": POOL}]}
+ *         result   {"items": [ITEM]}
+ * status  request  {}
+ *         result   {"items": [{"id", "code": "ok", "observed": {"frontendIP", "port"}}]}
+ *
+ * POOL    {"nodepoolName": "gwpool"} or {"scaleSet": {"resourceGroup": "rg", "name": "vmss"}}
+ * ITEM    {"id", "code": "ok"|"retry"|"throttled"|"conflict"|"invalid"|"terminal"|"unsupported"|"cancelled",
+ *          "message"?, "retryAfterMilliseconds"?}
+ *
+ * An item's port, once given, stays until remove. Items of one call succeed or fail one by one.
+ */
+#define EGP_CAPABILITY_LOAD_BALANCER "load-balancer/1"
+
+#endif

@@ -1,0 +1,22 @@
+#ifndef EGRESS_POD_NETWORK_H
+#define EGRESS_POD_NETWORK_H
+
+#include "egress_provider.h"
+
+/*
+ * pod-network/1: sends a pod's traffic into its tunnel link, and keeps it out of everything else.
+ *
+ * ensure  request  {"items": [{"id", "namespace": path, "interface": "eth0", "tunnelLink": "wg0",
+ *                              "defaultRoute": "staticEgressGateway"|"azureNetworking",
+ *                              "excludedCIDRs": [CIDR], "exceptionCIDRs": [CIDR]}]}
+ *         result   {"items": [ITEM + "observed": {"routes": [{"destination": CIDR, "gateway"?: address}]}]}
+ * remove  request  {"items": [{"id", "namespace": path, "interface", "tunnelLink"}]}
+ * status  as ensure's result, read from the kernel; request as remove.
+ *
+ * "excludedCIDRs" come from the gateway configuration: destinations that take the other path than defaultRoute.
+ * "exceptionCIDRs" come from the operator: never through the tunnel; ignored with azureNetworking.
+ * After an ensure that failed, the pod has either its old routes or none that leave: never a mixture.
+ */
+#define EGP_CAPABILITY_POD_NETWORK "pod-network/1"
+
+#endif

@@ -1,0 +1,28 @@
+#ifndef EGRESS_TUNNEL_H
+#define EGRESS_TUNNEL_H
+
+#include "egress_provider.h"
+
+/*
+ * tunnel/1: the link between a pod and its gateways. A gateway end listens on a UDP port of its node and ends in a
+ * link inside the gateway namespace; a pod end is a link inside the pod's namespace whose socket stays on the node.
+ *
+ * ensure  request  {"items": [{"id", "namespace": path, "link": name, "addresses": [CIDR],
+ *                              "gateway"?: {"port", "privateKey", "peers": [{"id", "publicKey", "allowedIPs": [CIDR]}]},
+ *                              "pod"?: {"endpoint": {"address", "port"}, "gatewayPublicKey"}}]}
+ *                  Exactly one of "gateway" and "pod". "peers" is the full set: others are removed.
+ *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form"}]}
+ *                  A pod end makes its own key pair, keeps it while the link lives, and returns the public half.
+ * remove  request  {"items": [{"id", "namespace": path, "link": name}]}
+ * prune   request  {"items": [{"id", "namespace": path, "link": name}], "namespaces": [path]}
+ *                  Removes links of this provider in these namespaces that are not listed.
+ * status  request  {"items": [{"id", "namespace": path, "link": name}]}
+ *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "peers": [{"publicKey",
+ *                   "lastHandshakeSeconds"?, "receivedBytes", "sentBytes"}]}]}
+ *
+ * Private keys are base64 text of 32 bytes; a provider never logs them. "form" names what carries the packets, for
+ * example "kernel" or "userspace".
+ */
+#define EGP_CAPABILITY_TUNNEL "tunnel/1"
+
+#endif
