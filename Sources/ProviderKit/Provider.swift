@@ -1,0 +1,166 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#endif
+
+/// What a plugin is, told without side effects.
+public struct ProviderDescriptor: Codable, Sendable, Equatable {
+    /// The plugin's own name, for example `AzureLB`.
+    public var name: String
+    /// The plugin's version, for people.
+    public var version: String
+    /// Capability identifiers with revision, for example `load-balancer/1`.
+    public var capabilities: [String]
+
+    public init(name: String, version: String, capabilities: [String]) {
+        self.name = name
+        self.version = version
+        self.capabilities = capabilities
+    }
+}
+
+/// A plugin, as its author writes it.
+///
+/// The kit makes one instance per entry in the host's plugin list, keeps it until the host destroys it, and calls its
+/// capabilities concurrently.
+public protocol Provider: Sendable {
+    static var descriptor: ProviderDescriptor { get }
+
+    /// Makes an instance. Must not block, and must use `host` only for logging and time until it returned.
+    ///
+    /// - Parameter configuration: the JSON object of the plugin's entry in `host.yaml`; `{}` if it has none.
+    /// - Throws: ``ProviderError`` with ``ResultCode/invalid`` that names the field, the value and what is allowed.
+    init(host: ProviderHost, configuration: Data) throws
+
+    /// The capabilities of this instance, at most ``CapabilityBinding/maximumPerProvider``.
+    var capabilities: [CapabilityBinding] { get }
+}
+
+/// The verbs of a capability.
+public enum Verb: String, Codable, Sendable, CaseIterable {
+    case ensure, remove, check, prune, status
+}
+
+/// The circumstances of one call.
+public struct CallContext: Sendable {
+    /// Absolute time on the host's clock after which nobody waits for the result.
+    public var deadline: HostInstant
+    public var host: ProviderHost
+
+    public init(deadline: HostInstant, host: ProviderHost) {
+        self.deadline = deadline
+        self.host = host
+    }
+}
+
+/// The implementation of one capability.
+///
+/// Verbs are level-triggered and idempotent. Throwing fails the whole batch; an item of its own fails through its
+/// ``ItemResult``. The default implementations answer ``ResultCode/unsupported``; a verb is offered only if it is listed
+/// in ``offeredVerbs``.
+public protocol CapabilityProvider<Contract>: Sendable {
+    associatedtype Contract: CapabilityContract
+
+    var offeredVerbs: Set<Verb> { get }
+    func ensure(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
+    func remove(_ items: [Contract.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>]
+    func check(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
+    func prune(
+        keeping items: [Contract.Reference], namespaces: [String], _ context: CallContext
+    ) async throws -> [ItemResult<Nothing>]
+    func status(_ items: [Contract.Reference], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
+}
+
+extension CapabilityProvider {
+    public var offeredVerbs: Set<Verb> { [.ensure, .remove, .status] }
+
+    public func check(
+        _ items: [Contract.Desired], _ context: CallContext
+    ) async throws -> [ItemResult<Contract.Observed>] {
+        throw ProviderError(.unsupported, "\(Contract.identifier) of this provider does not offer the verb check")
+    }
+
+    public func prune(
+        keeping items: [Contract.Reference], namespaces: [String], _ context: CallContext
+    ) async throws -> [ItemResult<Nothing>] {
+        throw ProviderError(.unsupported, "\(Contract.identifier) of this provider does not offer the verb prune")
+    }
+}
+
+/// One capability with its types erased: JSON in, JSON out.
+public struct CapabilityBinding: Sendable {
+    /// The C vtables of one instance are a fixed table; see `Border/VerbTable.swift`.
+    public static let maximumPerProvider = 4
+
+    public let identifier: String
+    public let offeredVerbs: Set<Verb>
+    let perform: @Sendable (Verb, Data, CallContext) async throws -> Data
+
+    public init<P: CapabilityProvider>(_ provider: P) {
+        identifier = P.Contract.identifier
+        offeredVerbs = provider.offeredVerbs
+        perform = { verb, body, context in
+            switch verb {
+            case .ensure:
+                let request = try decodeRequest(P.Contract.Desired.self, body)
+                return try encodeResult(await provider.ensure(request.items, context))
+            case .remove:
+                let request = try decodeRequest(P.Contract.Reference.self, body)
+                return try encodeResult(await provider.remove(request.items, context))
+            case .check:
+                let request = try decodeRequest(P.Contract.Desired.self, body)
+                return try encodeResult(await provider.check(request.items, context))
+            case .prune:
+                let request = try decodeRequest(P.Contract.Reference.self, body)
+                return try encodeResult(
+                    await provider.prune(keeping: request.items, namespaces: request.namespaces ?? [], context))
+            case .status:
+                let request = try decodeRequest(P.Contract.Reference.self, body)
+                return try encodeResult(await provider.status(request.items, context))
+            }
+        }
+    }
+}
+
+/// Decodes and bounds a request; ids must be unique, because results are told apart by them.
+private func decodeRequest<Item: Codable & Sendable & Identified>(
+    _ type: Item.Type, _ body: Data
+) throws -> BatchRequest<Item> {
+    let request: BatchRequest<Item>
+    do {
+        request = try JSONDecoder().decode(BatchRequest<Item>.self, from: body)
+    } catch let error as DecodingError {
+        throw ProviderError(.invalid, "request: \(error.oneLine)")
+    }
+    guard request.items.count <= BatchLimits.maximumItems else {
+        throw ProviderError(
+            .invalid, "request.items: \(request.items.count) items; at most \(BatchLimits.maximumItems) are allowed")
+    }
+    var seen = Set<String>()
+    for item in request.items where !seen.insert(item.id).inserted {
+        throw ProviderError(.invalid, "request.items: id \"\(item.id)\" occurs twice; ids must be unique in a batch")
+    }
+    return request
+}
+
+private func encodeResult<Observed: Codable & Sendable & Equatable>(_ items: [ItemResult<Observed>]) throws -> Data {
+    try JSONEncoder().encode(BatchResult(items: items))
+}
+
+extension DecodingError {
+    /// The path and the reason, for an error message of one line.
+    public var oneLine: String {
+        func path(_ context: Context, _ last: (any CodingKey)? = nil) -> String {
+            let keys = context.codingPath + (last.map { [$0] } ?? [])
+            return keys.map { $0.intValue.map { "[\($0)]" } ?? $0.stringValue }.joined(separator: ".")
+        }
+        switch self {
+        case .keyNotFound(let key, let context): return "field \(path(context, key)) is missing"
+        case .typeMismatch(let type, let context): return "field \(path(context)) must be of type \(type)"
+        case .valueNotFound(let type, let context): return "field \(path(context)) must be of type \(type), not null"
+        case .dataCorrupted(let context):
+            return context.codingPath.isEmpty
+                ? "is not JSON: \(context.debugDescription)" : "field \(path(context)): \(context.debugDescription)"
+        @unknown default: return "cannot be decoded"
+        }
+    }
+}
