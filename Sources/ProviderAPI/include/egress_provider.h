@@ -26,6 +26,8 @@ extern "C" {
 #endif
 
 #if defined(__clang__)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wnullability-extension"
 #pragma clang assume_nonnull begin
 #define EGP_NULLABLE _Nullable
 #else
@@ -197,6 +199,7 @@ EGP_EXPORT egp_code egp_provider_entry(uint32_t host_minimum, uint32_t host_maxi
 
 #if defined(__clang__)
 #pragma clang assume_nonnull end
+#pragma clang diagnostic pop
 #endif
 
 #ifdef __cplusplus

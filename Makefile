@@ -1,0 +1,53 @@
+# Everything a person runs. `make demo` and `make test` do all set-up themselves.
+
+CONFIGURATION ?= debug
+TREE := $(CURDIR)/build
+PRODUCTS := $(CURDIR)/.build/$(CONFIGURATION)
+SWIFT_SOURCES := Package.swift Sources Plugins Tests
+
+.PHONY: help setup build demo demo-down test unit-test end-to-end-test lint format clean
+
+help:
+	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
+	@echo 'make test       set up, build, and run every test (root)'
+	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
+	@echo 'make demo-down  remove what a kept or interrupted demo left'
+	@echo 'make lint       check the format of all Swift sources; make format applies it'
+	@echo 'make clean      remove build products'
+
+setup:
+	@scripts/install-packages.sh
+
+build: setup
+	@echo 'build: compiling ($(CONFIGURATION)); a first build takes some minutes'
+	@swift build -c $(CONFIGURATION) --quiet
+	@scripts/stage-install-tree.sh $(PRODUCTS) $(TREE)
+
+require-root:
+	@[ "$$(id -u)" -eq 0 ] || { echo 'this needs root: it makes network namespaces and links' >&2; exit 1; }
+
+demo: require-root build
+	@$(TREE)/bin/egressctl demo
+
+demo-down: require-root
+	@if [ -x $(TREE)/bin/egressctl ]; then $(TREE)/bin/egressctl lab down; else echo 'nothing was built, so nothing runs'; fi
+
+test: require-root setup lint build unit-test end-to-end-test
+	@echo 'make test: all passed'
+
+# Debug builds only: a release build cannot reach the internals that tests look at.
+unit-test:
+	@swift build --build-tests --quiet
+	@swift test --skip-build --skip EndToEndTests
+
+end-to-end-test:
+	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --filter EndToEndTests
+
+lint:
+	@swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) && echo 'lint: clean'
+
+format:
+	@swift format format --in-place --recursive --parallel $(SWIFT_SOURCES)
+
+clean:
+	rm -rf .build $(TREE)

@@ -1,0 +1,121 @@
+import FoundationEssentials
+import ProviderKit
+import Yams
+
+extension HostConfiguration {
+    /// Reads `host.yaml`.
+    ///
+    /// - Throws: ``HostError`` with code ``HostError/Code/configuration``; one line per mistake, each with the file's
+    ///   line, the field, the value and what is allowed.
+    public static func load(path: String) throws -> HostConfiguration {
+        let text: String
+        do {
+            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        } catch {
+            throw HostError(.configuration, "\(path): cannot be read: \(error)")
+        }
+        return try parse(text, name: path)
+    }
+
+    /// Parses the text of a `host.yaml`.
+    ///
+    /// - Parameter name: the file's name for messages.
+    public static func parse(_ text: String, name: String) throws -> HostConfiguration {
+        let root: Node?
+        do {
+            root = try Yams.compose(yaml: text)
+        } catch {
+            let reason = String(describing: error).split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
+            throw HostError(.configuration, "\(name): is not YAML: \(reason.joined(separator: " "))")
+        }
+        let mistakes = SettingsReader.Mistakes()
+        let configuration = root.flatMap { SettingsReader($0, path: "", mistakes: mistakes) }.flatMap(read)
+        if root == nil { mistakes.lines.append("the file is empty; it must be a mapping of fields") }
+        guard let configuration, mistakes.lines.isEmpty else {
+            throw HostError(
+                .configuration, mistakes.lines.map { "\(name): \($0)" }.joined(separator: "\n"))
+        }
+        return configuration
+    }
+
+    private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
+
+    private static func read(_ reader: SettingsReader) -> HostConfiguration? {
+        reader.allowOnly([
+            "role", "nodeName", "logLevel", "pluginDirectory", "kubernetes", "plugins", "manager", "gateway", "node",
+        ])
+        let role = readRole(reader)
+        let nodeName = reader.string("nodeName") ?? ""
+        if let role, role != .manager, nodeName.isEmpty {
+            reader.report("nodeName", "is missing; the role \(role.rawValue) needs the name of its Kubernetes node")
+        }
+        let logLevel = reader.string("logLevel") ?? "info"
+        if !logLevels.contains(logLevel) {
+            reader.report("logLevel", "is \"\(logLevel)\"; allowed are \(logLevels.joined(separator: ", "))")
+        }
+        let kubernetes = reader.nested("kubernetes")
+        kubernetes?.allowOnly(["kubeconfig"])
+        let plugins = readPlugins(reader)
+        guard let role else { return nil }
+        return HostConfiguration(
+            role: role, nodeName: nodeName, logLevel: logLevel, pluginDirectory: reader.string("pluginDirectory"),
+            kubeconfig: kubernetes?.string("kubeconfig"), plugins: plugins, manager: readManager(reader),
+            gateway: readSection(
+                reader, "gateway", defaults: GatewaySettings(), known: GatewaySettings.fieldNames,
+                validate: { try $0.validate() }),
+            node: readSection(
+                reader, "node", defaults: NodeSettings(), known: NodeSettings.fieldNames,
+                validate: { try $0.validate() }))
+    }
+
+    private static func readRole(_ reader: SettingsReader) -> Role? {
+        guard let text = reader.requiredString("role") else { return nil }
+        guard let role = Role(rawValue: text) else {
+            let allowed = Role.allCases.map(\.rawValue).joined(separator: ", ")
+            reader.report("role", "is \"\(text)\"; allowed are \(allowed)")
+            return nil
+        }
+        return role
+    }
+
+    private static func readPlugins(_ reader: SettingsReader) -> [PluginEntry] {
+        var names = Set<String>()
+        return reader.list("plugins").compactMap { entry in
+            entry.allowOnly(["name", "path", "config"])
+            guard let name = entry.requiredString("name"), let path = entry.requiredString("path") else { return nil }
+            if !names.insert(name).inserted {
+                entry.report("name", "is \"\(name)\" a second time; names must be unique in the list")
+            }
+            return PluginEntry(name: name, path: path, configuration: entry.json("config"))
+        }
+    }
+
+    private static func readManager(_ reader: SettingsReader) -> ManagerSettings {
+        var settings = ManagerSettings()
+        guard let section = reader.nested("manager") else { return settings }
+        section.allowOnly(["secretNamespace", "gatewayProbePort", "resyncSeconds"])
+        settings.secretNamespace = section.string("secretNamespace") ?? settings.secretNamespace
+        settings.gatewayProbePort = section.integer("gatewayProbePort", in: 1...65_535) ?? settings.gatewayProbePort
+        settings.resyncSeconds = section.integer("resyncSeconds", in: 10...86_400) ?? settings.resyncSeconds
+        return settings
+    }
+
+    /// Reads a role's section through its own Codable form and rules.
+    private static func readSection<Settings: Decodable>(
+        _ reader: SettingsReader, _ name: String, defaults: Settings, known: [String],
+        validate: (Settings) throws -> Void
+    ) -> Settings {
+        guard let section = reader.nested(name) else { return defaults }
+        section.allowOnly(known)
+        do {
+            let settings = try JSONDecoder().decode(Settings.self, from: reader.json(name))
+            try validate(settings)
+            return settings
+        } catch let error as DecodingError {
+            reader.report(name, error.oneLine)
+        } catch {
+            reader.report(name, String(describing: error))
+        }
+        return defaults
+    }
+}

@@ -1,0 +1,52 @@
+import FoundationEssentials
+
+/// The daemon's three roles.
+public enum Role: String, Sendable, CaseIterable {
+    case manager, gateway, node
+}
+
+/// One entry of the plugin list.
+public struct PluginEntry: Sendable, Equatable {
+    /// Unique within the list; names the instance in logs.
+    public var name: String
+    /// File name relative to the plugin directory, or an absolute path.
+    public var path: String
+    /// The entry's `config` object as JSON; `{}` if there is none.
+    public var configuration: Data
+
+    public init(name: String, path: String, configuration: Data) {
+        self.name = name
+        self.path = path
+        self.configuration = configuration
+    }
+}
+
+/// Settings of the manager role.
+public struct ManagerSettings: Sendable, Equatable {
+    /// Namespace of the Secrets with the gateways' keys (upstream flag `--secret-namespace`).
+    public var secretNamespace = "kube-egress-gateway-system"
+    /// Port of the gateways' health probe servers (upstream flag `--gateway-lb-probe-port`), 1..65535.
+    public var gatewayProbePort = 8082
+    /// How long a provisioned configuration is left alone before it is compared with the cloud again, in seconds
+    /// (upstream behaviour section 2.5: 5 minutes).
+    public var resyncSeconds = 300
+
+    public init() {}
+}
+
+/// `host.yaml`: everything that decides what one daemon is and does.
+public struct HostConfiguration: Sendable, Equatable {
+    public var role: Role
+    /// The Kubernetes node this daemon runs on; required for the roles gateway and node.
+    public var nodeName: String
+    /// A level of swift-log: trace, debug, info, notice, warning, error, critical.
+    public var logLevel: String
+    /// Where relative plugin paths start; nil: `../lib/plugins` from the daemon's own file.
+    public var pluginDirectory: String?
+    /// Path of a kubeconfig; nil: the service account of the pod the daemon runs in.
+    public var kubeconfig: String?
+    public var plugins: [PluginEntry]
+    public var manager: ManagerSettings
+    public var gateway: GatewaySettings
+    public var node: NodeSettings
+}

@@ -1,0 +1,67 @@
+import FoundationEssentials
+import Glibc
+import ProviderAPI
+import ProviderKit
+
+/// A plugin file in this process: opened, negotiated, described. Images stay until the process ends, because Swift
+/// images cannot be unmapped.
+///
+/// Sendable: the C struct is filled before `init` returns and only read afterwards; its functions are [any-thread] or
+/// called by ``PluginInstance`` alone (`egress_provider.h`).
+public struct PluginImage: @unchecked Sendable {
+    /// The file as it was opened.
+    public let path: String
+    public let descriptor: ProviderDescriptor
+    let provider: egp_provider
+
+    private typealias Entry = @convention(c) (UInt32, UInt32, UnsafeMutablePointer<egp_provider>) -> egp_code
+
+    private static let entrySymbol = "egp_provider_entry"
+
+    /// Opens a plugin file.
+    ///
+    /// - Throws: ``HostError`` with code ``HostError/Code/plugin``, one line that names the file and what is wrong.
+    public init(path: String) throws {
+        self.path = path
+        try Self.requireRegularFile(path)
+        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
+            throw HostError(.plugin, "plugin \(path): is no loadable shared object: \(Self.loaderError())")
+        }
+        guard let symbol = dlsym(handle, Self.entrySymbol) else {
+            throw HostError(.plugin, "plugin \(path): is no provider plugin: it exports no \(Self.entrySymbol)")
+        }
+        let entry = unsafeBitCast(symbol, to: Entry.self)
+        let version = UInt32(EGP_ABI_VERSION)
+        var provider = egp_provider()
+        provider.size = UInt32(MemoryLayout<egp_provider>.size)
+        let code = entry(version, version, &provider)
+        guard code == egp_code(EGP_OK), provider.abi_version == version else {
+            throw HostError(
+                .plugin,
+                "plugin \(path): speaks ABI version \(provider.abi_version); this host speaks version \(version) only")
+        }
+        guard provider.size >= UInt32(MemoryLayout<egp_provider>.size), provider.create != nil,
+            provider.destroy != nil, provider.capability != nil, provider.cancel != nil
+        else { throw HostError(.plugin, "plugin \(path): egp_provider lacks a required function") }
+        do {
+            descriptor = try JSONDecoder().decode(ProviderDescriptor.self, from: provider.descriptor.copied)
+        } catch {
+            throw HostError(.plugin, "plugin \(path): its descriptor is not the JSON object that the ABI asks for")
+        }
+        self.provider = provider
+    }
+
+    private static func requireRegularFile(_ path: String) throws {
+        var status = stat()
+        guard stat(path, &status) == 0 else {
+            throw HostError(.plugin, "plugin \(path): \(String(cString: strerror(errno)))")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw HostError(.plugin, "plugin \(path): is not a regular file")
+        }
+    }
+
+    private static func loaderError() -> String {
+        dlerror().map { String(cString: $0) } ?? "unknown reason"
+    }
+}

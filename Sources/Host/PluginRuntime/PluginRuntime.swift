@@ -1,0 +1,54 @@
+import Logging
+import ProviderKit
+
+/// The plugins of one daemon, in the order of its list.
+public struct PluginRuntime: Sendable {
+    public let instances: [PluginInstance]
+
+    /// Loads and starts every plugin of the list.
+    ///
+    /// - Parameter directory: where relative paths start.
+    /// - Throws: ``HostError`` for the first plugin that cannot be used; those started before it are ended.
+    public init(_ entries: [PluginEntry], directory: String, logger: Logger) throws {
+        var started: [PluginInstance] = []
+        do {
+            for entry in entries {
+                let path = entry.path.hasPrefix("/") ? entry.path : "\(directory)/\(entry.path)"
+                let image = try PluginImage(path: path)
+                started.append(try PluginInstance(image: image, entry: entry, logger: logger))
+                logger.info(
+                    "plugin started",
+                    metadata: [
+                        "plugin": .string(entry.name), "provider": .string(image.descriptor.name),
+                        "version": .string(image.descriptor.version),
+                        "capabilities": .string(image.descriptor.capabilities.joined(separator: ",")),
+                    ])
+            }
+        } catch {
+            for instance in started { instance.close() }
+            throw error
+        }
+        instances = started
+    }
+
+    /// The first instance of the list that offers the capability.
+    ///
+    /// - Throws: ``HostError`` that says which capability no plugin of the list offers.
+    public func require<Contract: CapabilityContract>(
+        _ contract: Contract.Type, timeout: Duration
+    ) throws -> PluginCapability<Contract> {
+        for instance in instances {
+            if let capability = instance.capability(contract, timeout: timeout) { return capability }
+        }
+        let offered = instances.map { "\($0.name): \($0.descriptor.capabilities.joined(separator: " "))" }
+        throw HostError(
+            .configuration,
+            "plugins: none offers \(Contract.identifier), which this role needs; the list offers "
+                + (offered.isEmpty ? "nothing" : offered.joined(separator: ", ")))
+    }
+
+    /// Ends all instances, last first.
+    public func close() {
+        for instance in instances.reversed() { instance.close() }
+    }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Testing
+
+/// The layer rule of docs/architecture.md: which of our modules a module may import.
+@Suite struct LayerRuleTests {
+    /// Module -> our modules it may import. A module that is not a key here is not one of ours.
+    static let allowed: [String: Set<String>] = [
+        "ProviderAPI": [],
+        "CLinuxShim": [],
+        "ProviderKit": ["ProviderAPI"],
+        "LinuxNet": ["CLinuxShim"],
+        "Kubernetes": [],
+        "Reconcile": ["Kubernetes"],
+        "Host": ["ProviderAPI", "ProviderKit", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
+        "Lab": ["LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
+        "AzureARM": ["ProviderKit"],
+        "AzureLBProvider": ["ProviderKit", "AzureARM"],
+        "AzureLB": ["ProviderAPI", "ProviderKit", "AzureLBProvider"],
+        "AzureVMSSProvider": ["ProviderKit", "AzureARM"],
+        "AzureVMSS": ["ProviderAPI", "ProviderKit", "AzureVMSSProvider"],
+        "WireGuardProvider": ["ProviderKit", "LinuxNet"],
+        "WireGuard": ["ProviderAPI", "ProviderKit", "WireGuardProvider"],
+        "CNIChainProvider": ["ProviderKit", "LinuxNet"],
+        "CNIChain": ["ProviderAPI", "ProviderKit", "CNIChainProvider"],
+        "egress-host": ["Host"],
+        "egressctl": ["Lab", "Host", "Kubernetes", "Reconcile", "LinuxNet", "ProviderKit"],
+        "kube-egress-cni": ["CLinuxShim"],
+    ]
+
+    /// Modules whose images must stay free of full Foundation (and so of ICU) and of NIO.
+    static let lean = [
+        "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider", "AzureVMSS",
+        "WireGuardProvider", "WireGuard", "CNIChainProvider", "CNIChain", "kube-egress-cni",
+    ]
+
+    static func folder(_ module: String) -> URL {
+        let root = Repository.root
+        if module == "AzureARM" { return root.appending(path: "Plugins/AzureARM") }
+        for plugin in Repository.plugins {
+            if module == plugin { return root.appending(path: "Plugins/\(plugin)/Entry") }
+            if module == "\(plugin)Provider" { return root.appending(path: "Plugins/\(plugin)/Provider") }
+        }
+        return root.appending(path: "Sources/\(module)")
+    }
+
+    /// The modules a Swift file imports.
+    static func imports(_ file: URL) throws -> [String] {
+        try String(contentsOf: file, encoding: .utf8).split(separator: "\n").compactMap { line in
+            let words = line.split(separator: " ").map(String.init)
+            guard let index = words.firstIndex(of: "import"), words.prefix(index).allSatisfy(isImportModifier),
+                words.count > index + 1
+            else { return nil }
+            return words[index + 1].split(separator: ".").first.map(String.init)
+        }
+    }
+
+    private static func isImportModifier(_ word: String) -> Bool {
+        word.hasPrefix("@") || ["public", "internal", "package", "fileprivate", "private"].contains(word)
+    }
+
+    @Test(arguments: allowed.keys.sorted())
+    func modulesImportOnlyWhatTheLayersAllow(module: String) throws {
+        let files = Repository.files(below: Self.folder(module), withExtension: "swift")
+        if module != "ProviderAPI", module != "CLinuxShim" { #expect(!files.isEmpty) }
+        for file in files {
+            for imported in try Self.imports(file) where Self.allowed.keys.contains(imported) {
+                #expect(
+                    Self.allowed[module, default: []].contains(imported),
+                    "\(file.lastPathComponent) of \(module) imports \(imported)")
+            }
+        }
+    }
+
+    @Test(arguments: lean)
+    func leanModulesImportNeitherFoundationNorNIO(module: String) throws {
+        for file in Repository.files(below: Self.folder(module), withExtension: "swift") {
+            for imported in try Self.imports(file) {
+                #expect(imported != "Foundation" && !imported.hasPrefix("NIO"), "\(file.path) imports \(imported)")
+            }
+        }
+    }
+
+    @Test func everySourceFolderIsInTheTable() throws {
+        let sources = Repository.root.appending(path: "Sources")
+        for name in try FileManager.default.contentsOfDirectory(atPath: sources.path) where name != "System" {
+            #expect(Self.allowed[name] != nil, "Sources/\(name) has no row in the layer table")
+        }
+    }
+}

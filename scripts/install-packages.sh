@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Installs the Debian packages the build, the lab and the tests need, and only those that are missing.
+set -euo pipefail
+
+packages=(
+  # build: C libraries and tools
+  pkg-config libmnl-dev libnftables-dev libsodium-dev libffi-dev libssl-dev libsqlite3-dev binutils chrpath
+  # lab: tunnel, CNI plugins, internet host, namespaces
+  wireguard-go containernetworking-plugins nginx-light iproute2 util-linux procps
+  # tests: independent observers
+  wireguard-tools nftables tcpdump iputils-ping
+)
+
+missing=()
+for package in "${packages[@]}"; do
+  dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+done
+# kubectl may also come from another vendor's package.
+command -v kubectl >/dev/null || missing+=(kubernetes-client)
+
+if [ "${#missing[@]}" -eq 0 ]; then
+  echo "packages: all present"
+else
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "packages: missing ${missing[*]}; run this as root, or install them with apt-get" >&2
+    exit 1
+  fi
+  echo "packages: installing ${missing[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  # RUNLEVEL=1 keeps nginx's own service from being started: the lab runs an nginx of its own.
+  export RUNLEVEL=1
+  log=$(mktemp)
+  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
+    cat "$log" >&2
+    rm -f "$log"
+    echo "packages: apt-get failed" >&2
+    exit 1
+  fi
+  rm -f "$log"
+fi
+
+if ! command -v swift >/dev/null; then
+  echo "swift: not found; install the Swift 6.3 toolchain for Debian 12 and put it on the PATH" >&2
+  exit 1
+fi
+version=$(swift --version 2>/dev/null | sed -n 's/.*Swift version \([0-9]*\.[0-9]*\).*/\1/p' | head -n 1)
+case "$version" in
+  6.[3-9] | 6.[1-9][0-9]) echo "swift: $version" ;;
+  *)
+    echo "swift: version ${version:-unknown} found; 6.3 or later is needed" >&2
+    exit 1
+    ;;
+esac
