@@ -22,8 +22,16 @@ pid_t shim_gettid(void);
 /// mount(2) of `source` onto `target` with MS_BIND.
 int shim_bind_mount(const char *source, const char *target);
 
+/// Makes `directory` a mount point with shared propagation (as `ip netns add` does for /run/netns), so that what is
+/// mounted below it later is seen in every mount namespace that received the directory.
+int shim_make_mount_shared(const char *directory);
+
 /// umount2(2) with MNT_DETACH.
 int shim_unmount_detach(const char *target);
+
+/// 1 if `path` is a file of the kernel's namespace file system (a namespace, not its empty placeholder), 0 if it is
+/// another file, -1 and errno if it cannot be examined.
+int shim_is_namespace_file(const char *path);
 
 #ifdef __cplusplus
 }
