@@ -1,0 +1,81 @@
+#if canImport(FoundationEssentials)
+    import FoundationEssentials
+#else
+    import Foundation
+#endif
+
+/// A request as the edge hands it in.
+struct ARMRequest: Sendable {
+    var method: String
+    /// Percent-decoded path segments.
+    var segments: [String]
+    /// Percent-decoded, names in lower case.
+    var query: [String: String]
+    /// Names in lower case.
+    var headers: [String: String]
+    var body: Data
+    /// `http://host:port` as the client named us; operation URLs are made from it.
+    var base: String
+
+    /// - Throws: ``ARMFault`` if the body is no JSON object.
+    func json() throws(ARMFault) -> ARMValue {
+        guard let value = try? ARMValue(json: body), value.members != nil else {
+            throw ARMFault(
+                400, "InvalidRequestContent",
+                "The request content was invalid and could not be deserialized: the body is not a JSON object.")
+        }
+        return value
+    }
+}
+
+/// An answer for the edge to send.
+struct ARMResponse: Sendable {
+    var status: Int
+    var headers: [(name: String, value: String)] = []
+    var body: ARMValue?
+    /// The operation's name in the audit, as in the public operation list; nil: an address we do not serve.
+    var operation: String?
+
+    init(_ status: Int, _ body: ARMValue? = nil, headers: [(name: String, value: String)] = []) {
+        self.status = status
+        self.body = body
+        self.headers = headers
+    }
+
+    init(fault: ARMFault) {
+        self.init(fault.status, ["error": fault.value])
+        if fault.isGateway { headers.append(("x-ms-failure-cause", "gateway")) }
+        if fault.status == 429 { headers.append(("Retry-After", "1")) }
+        if fault.status == 401 {
+            headers.append(("WWW-Authenticate", "Bearer error=\"invalid_token\", error_description=\"\(fault.code)\""))
+        }
+    }
+}
+
+/// What a request is about, after its path was read.
+struct ARMTarget: Sendable {
+    let provider: ARMProvider
+    /// The types of the path in lower case, joined by a slash: `loadbalancers`, `virtualmachinescalesets/virtualmachines`.
+    let type: String
+    /// One name per type; one fewer for a list.
+    let names: [String]
+
+    var isList: Bool { names.count < type.split(separator: "/").count }
+    func name(_ index: Int) -> String { names[index] }
+}
+
+/// Text with its percent escapes resolved (RFC 3986 section 2.1); what is no escape stays as it is.
+func percentDecoded(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String {
+    var bytes: [UInt8] = []
+    var rest = Array(text.utf8)[...]
+    while let byte = rest.popFirst() {
+        let digits = String(decoding: rest.prefix(2), as: UTF8.self)
+        if byte == UInt8(ascii: "%"), digits.count == 2, let value = UInt8(digits, radix: 16) {
+            bytes.append(value)
+            rest = rest.dropFirst(2)
+        } else {
+            bytes.append(plusIsSpace && byte == UInt8(ascii: "+") ? UInt8(ascii: " ") : byte)
+        }
+    }
+    return String(decoding: bytes, as: UTF8.self)
+}

@@ -1,0 +1,210 @@
+/// The network side of scale sets: what a NIC configuration may say, and what an instance gets from it.
+extension AzureState {
+    /// Fills in what the service does: the only NIC and its only ipConfiguration are primary, the IP version is IPv4.
+    func withDefaults(networkConfigurations: [ARMValue]) -> [ARMValue] {
+        networkConfigurations.map { configuration in
+            var configuration = configuration
+            let defaults: [(String, ARMValue)] = [
+                ("enableAcceleratedNetworking", false), ("disableTcpStateTracking", false),
+                ("dnsSettings", ["dnsServers": []]), ("enableIPForwarding", false),
+            ]
+            for (name, value) in defaults where configuration["properties.\(name)"] == nil {
+                configuration["properties.\(name)"] = value
+            }
+            if networkConfigurations.count == 1, configuration["properties.primary"] == nil {
+                configuration["properties.primary"] = true
+            }
+            let addresses = configuration["properties.ipConfigurations"]?.elements ?? []
+            configuration["properties.ipConfigurations"] = .array(
+                addresses.map { address in
+                    var address = address
+                    if address["properties.privateIPAddressVersion"] == nil {
+                        address["properties.privateIPAddressVersion"] = "IPv4"
+                    }
+                    if addresses.count == 1, address["properties.primary"] == nil {
+                        address["properties.primary"] = true
+                    }
+                    return address
+                })
+            return configuration
+        }
+    }
+
+    /// Refuses NIC configurations that Azure would refuse.
+    ///
+    /// - Parameter instances: how many instances draw addresses from the prefixes named.
+    func check(networkConfigurations: [ARMValue], instances: Int, path: String) throws(ARMFault) {
+        try checkNames(networkConfigurations, path: path)
+        guard networkConfigurations.filter({ $0["properties.primary"]?.bool == true }).count == 1 else {
+            throw ARMFault(
+                400, "InvalidParameter", "Exactly one network interface configuration must be primary.", target: path)
+        }
+        var loadBalancerNames = Set<String>()
+        for configuration in networkConfigurations {
+            let name = configuration["name"]?.text ?? ""
+            let children = configuration["properties.ipConfigurations"]?.elements ?? []
+            let position = "\(path)[\(name)].properties.ipConfigurations"
+            try checkNames(children, path: position)
+            guard children.filter({ $0["properties.primary"]?.bool == true }).count == 1 else {
+                throw ARMFault(
+                    400, "InvalidParameter",
+                    "Network interface configuration '\(name)' must have exactly one primary ipConfiguration.",
+                    target: position)
+            }
+            for child in children {
+                let childPath = "\(position)[\(child["name"]?.text ?? "")].properties"
+                loadBalancerNames.formUnion(try checkIPConfiguration(child, instances: instances, path: childPath))
+            }
+        }
+        guard loadBalancerNames.count <= 1 else {
+            throw ARMFault(
+                400, "VMScaleSetCannotUseMultipleLoadBalancersOfSameType",
+                "Virtual machine scale set references more than one internal load balancer: "
+                    + loadBalancerNames.sorted().joined(separator: ", "), target: path)
+        }
+    }
+
+    /// - Returns: lower-case names of the load balancers that the ipConfiguration's backend pools belong to.
+    private func checkIPConfiguration(
+        _ child: ARMValue, instances: Int, path: String
+    ) throws(ARMFault) -> Set<String> {
+        guard child["properties.privateIPAddressVersion"]?.text == "IPv4" else {
+            throw ARMFault(
+                400, "InvalidParameter", "This simulator has IPv4 subnets only.",
+                target: "\(path).privateIPAddressVersion")
+        }
+        let subnetID = try referenceID(child["properties.subnet"], path: "\(path).subnet")
+        guard subnet(subnetID) != nil else { throw .invalidReference(subnetID, from: "\(path).subnet") }
+        if let publicAddress = child["properties.publicIPAddressConfiguration"] {
+            try checkPublicAddress(
+                publicAddress, instances: instances, path: "\(path).publicIPAddressConfiguration.properties")
+        }
+        var loadBalancerNames = Set<String>()
+        for pool in child["properties.loadBalancerBackendAddressPools"]?.elements ?? [] {
+            let position = "\(path).loadBalancerBackendAddressPools"
+            let id = try referenceID(pool, path: position)
+            guard let names = names(in: id, .network, "loadBalancers", "backendAddressPools"),
+                loadBalancers[names[0].lowercased()]?.hasChild("backendAddressPools", named: names[1]) == true
+            else { throw .invalidReference(id, from: position) }
+            loadBalancerNames.insert(names[0].lowercased())
+        }
+        return loadBalancerNames
+    }
+
+    private func checkPublicAddress(_ value: ARMValue, instances: Int, path: String) throws(ARMFault) {
+        guard value["properties.publicIPPrefix"] != nil else {
+            throw ARMFault(
+                400, "InvalidParameter", "This simulator gives public addresses to instances from a prefix only.",
+                target: "\(path).publicIPPrefix")
+        }
+        let id = try referenceID(value["properties.publicIPPrefix"], path: "\(path).publicIPPrefix")
+        guard let prefix = prefix(id), prefix.provisioningState != "Deleting" else {
+            throw .invalidReference(id, from: "\(path).publicIPPrefix")
+        }
+        guard prefix.isAllocated else {
+            throw ARMFault(
+                429, "RetryableError", "A retryable error occurred.",
+                details: [
+                    ARMFault.Detail(
+                        code: "ReferencedResourceNotProvisioned",
+                        message: "Cannot proceed with operation because resource \(id) is not in Succeeded state.")
+                ])
+        }
+        guard prefix.block.count >= UInt64(instances) else {
+            throw .prefixExhausted(prefix.name, length: prefix.block.length)
+        }
+    }
+
+    private func checkNames(_ children: [ARMValue], path: String) throws(ARMFault) {
+        var seen = Set<String>()
+        for child in children {
+            guard let name = child["name"]?.text, !name.isEmpty, name.utf8.count <= 80 else {
+                throw ARMFault(400, "InvalidRequestFormat", "A name of 1 to 80 characters is required.", target: path)
+            }
+            guard seen.insert(name.lowercased()).inserted else {
+                throw ARMFault(400, "InvalidRequestFormat", "The name '\(name)' is used twice.", target: path)
+            }
+        }
+        guard !children.isEmpty else {
+            throw ARMFault(400, "InvalidParameter", "At least one element is required.", target: path)
+        }
+    }
+
+    /// Brings the NICs of an instance to what its own model says: addresses of unchanged ipConfigurations stay, the rest
+    /// are given out or returned.
+    mutating func realise(instance instanceID: String, of scaleSet: String) throws(ARMFault) {
+        guard let index = scaleSets[scaleSet]?.instances.firstIndex(where: { $0.instanceID == instanceID }),
+            let instance = scaleSets[scaleSet]?.instances[index]
+        else { return }
+        var interfaces: [InterfaceState] = []
+        var given = Set<AzureAddress>()
+        for configuration in instance.networkConfigurations {
+            let name = configuration["name"]?.text ?? ""
+            let old = instance.interfaces.first { $0.name.lowercased() == name.lowercased() }
+            var children: [IPConfigurationState] = []
+            for child in configuration["properties.ipConfigurations"]?.elements ?? [] {
+                let state = try realise(child, old: old, given: given)
+                given.insert(state.address)
+                if let address = state.publicAddress?.address { given.insert(address) }
+                children.append(state)
+            }
+            let changed = old?.ipConfigurations != children
+            interfaces.append(
+                InterfaceState(
+                    name: name, isPrimary: configuration["properties.primary"]?.bool == true,
+                    macAddress: old?.macAddress ?? makeMACAddress(),
+                    etag: changed ? identifiers.networkETag() : old?.etag ?? identifiers.networkETag(),
+                    ipConfigurations: children))
+        }
+        let pools = Set((instance.interfaces + interfaces).flatMap(\.ipConfigurations).flatMap(\.backendPools))
+        let changed = instance.interfaces.map(\.ipConfigurations) != interfaces.map(\.ipConfigurations)
+        scaleSets[scaleSet]?.instances[index].interfaces = interfaces
+        if changed { touchLoadBalancers(ofPools: pools) }
+    }
+
+    private func realise(
+        _ child: ARMValue, old interface: InterfaceState?, given: Set<AzureAddress>
+    ) throws(ARMFault) -> IPConfigurationState {
+        let name = child["name"]?.text ?? ""
+        let subnetID = child["properties.subnet.id"]?.text ?? ""
+        let old = interface?.ipConfigurations.first { $0.name.lowercased() == name.lowercased() }
+        let kept = old?.subnetID.lowercased() == subnetID.lowercased() ? old?.address : nil
+        let address: AzureAddress
+        if let kept { address = kept } else { address = try freePrivateAddress(in: subnetID, alsoUsed: given) }
+        var publicAddress: IPConfigurationState.PublicAddress?
+        if let wanted = child["properties.publicIPAddressConfiguration"],
+            let prefixID = wanted["properties.publicIPPrefix.id"]?.text
+        {
+            guard let prefix = prefix(prefixID) else { throw .invalidReference(prefixID, from: "publicIPPrefix") }
+            let wantedName = wanted["name"]?.text ?? ""
+            if let same = old?.publicAddress, same.prefix == prefix.name.lowercased(), same.name == wantedName {
+                publicAddress = same
+            } else {
+                publicAddress = .init(
+                    name: wantedName, address: try freePublicAddress(in: prefix, alsoUsed: given),
+                    prefix: prefix.name.lowercased())
+            }
+        }
+        return IPConfigurationState(
+            name: name, isPrimary: child["properties.primary"]?.bool == true, subnetID: subnetID, address: address,
+            publicAddress: publicAddress,
+            backendPools: (child["properties.loadBalancerBackendAddressPools"]?.elements ?? [])
+                .compactMap { $0["id"]?.text })
+    }
+
+    /// A changed member of a pool changes the etag of its load balancer, too.
+    private mutating func touchLoadBalancers(ofPools pools: Set<String>) {
+        for name in Set(pools.compactMap { ARMResourceID($0)?.segments.first?.name.lowercased() }) {
+            loadBalancers[name]?.etag = identifiers.networkETag()
+        }
+    }
+
+    /// An address of Microsoft's own block 00-0D-3A, as Azure's NICs have.
+    private mutating func makeMACAddress() -> String {
+        let tail = (0..<3).map { _ in
+            let digits = String(UInt8.random(in: .min ... .max, using: &identifiers), radix: 16, uppercase: true)
+            return digits.count == 1 ? "0" + digits : digits
+        }
+        return (["00", "0D", "3A"] + tail).joined(separator: "-")
+    }
+}

@@ -1,0 +1,46 @@
+import Foundation
+import Lab
+
+/// The generated schemas and recorded exchanges of Azure, which lie beside the repository on some machines. The project
+/// builds and runs without them; tests that need them count as skipped elsewhere.
+enum SharedAzure {
+    static let folder = URL(filePath: #filePath).resolvingSymlinksInPath()
+        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent().appending(path: "shared/azure")
+
+    static var exists: Bool { FileManager.default.fileExists(atPath: folder.path()) }
+
+    static func file(_ path: String) throws -> ARMValue {
+        try ARMValue(json: Data(contentsOf: folder.appending(path: path)))
+    }
+
+    /// The exchanges of a recording, in order.
+    static func exchanges(_ name: String) throws -> [Exchange] {
+        try file("wire/\(name).json")["steps"]?.elements.map(Exchange.init) ?? []
+    }
+
+    struct Exchange {
+        let method: String
+        /// Path and query.
+        let url: String
+        let requestHeaders: [String: String]
+        let requestBody: ARMValue?
+        let status: Int
+        /// Names in lower case.
+        let headers: [String: String]
+        let body: ARMValue?
+
+        init(_ step: ARMValue) {
+            method = step["request.method"]?.text ?? ""
+            url = step["request.url"]?.text ?? ""
+            requestHeaders = (step["request.headers"]?.members ?? [:]).compactMapValues(\.text)
+            requestBody = step["request.body"].flatMap { $0 == .null ? nil : $0 }
+            status = step["response.status"]?.int ?? 0
+            let fields = (step["response.headers"]?.members ?? [:]).compactMap { name, value in
+                value.text.map { (name.lowercased(), $0) }
+            }
+            headers = Dictionary(fields) { first, _ in first }
+            body = step["response.body"].flatMap { $0 == .null ? nil : $0 }
+        }
+    }
+}
