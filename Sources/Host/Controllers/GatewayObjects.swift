@@ -1,0 +1,159 @@
+import Kubernetes
+import ProviderKit
+import Reconcile
+
+/// The few ways in which the manager's controllers read and write objects.
+///
+/// Every write is a merge patch that carries the resourceVersion it was decided on where it replaces a list, so fields of
+/// newer versions and of other writers survive.
+struct GatewayObjects: Sendable {
+    let client: KubernetesClient
+
+    /// The object, or nil if there is none.
+    func find<Resource: KubernetesResource>(
+        _ type: Resource.Type, namespace: String, name: String
+    ) async throws -> Resource? {
+        do {
+            return try await client.get(type, namespace: namespace, name: name)
+        } catch let error as KubernetesError where error.code == .notFound {
+            return nil
+        }
+    }
+
+    /// Adds the finalizer if it is missing; it must be there before the first effect outside of the API server.
+    func addFinalizer<Resource: KubernetesResource>(_ finalizer: String, to object: Resource) async throws -> Resource {
+        guard !object.metadata.finalizers.contains(finalizer) else { return object }
+        return try await setFinalizers(object.metadata.finalizers + [finalizer], on: object)
+    }
+
+    /// Removes the finalizer; the object may be gone afterwards, or already be.
+    func removeFinalizer<Resource: KubernetesResource>(_ finalizer: String, from object: Resource) async throws {
+        guard object.metadata.finalizers.contains(finalizer) else { return }
+        do {
+            _ = try await setFinalizers(object.metadata.finalizers.filter { $0 != finalizer }, on: object)
+        } catch let error as KubernetesError where error.code == .notFound {
+            return
+        }
+    }
+
+    private func setFinalizers<Resource: KubernetesResource>(
+        _ finalizers: [String], on object: Resource
+    ) async throws -> Resource {
+        let patch: JSONValue = [
+            "metadata": [
+                "resourceVersion": .string(object.metadata.resourceVersion),
+                "finalizers": .array(finalizers.map { .string($0) }),
+            ]
+        ]
+        return try await client.mergePatch(
+            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch)
+    }
+
+    /// Writes a status if it differs from the one that was read.
+    ///
+    /// - Returns: whether something was written.
+    @discardableResult
+    func setStatus<Resource: KubernetesResource, Status: Encodable>(
+        _ new: Status, replacing old: Status?, on object: Resource
+    ) async throws -> Bool {
+        let before = try old.map { try JSONValue($0) } ?? .object([:])
+        guard let change = MergePatch.difference(from: before, to: try JSONValue(new)) else { return false }
+        let patch: JSONValue = ["status": change]
+        _ = try await client.mergePatch(
+            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch,
+            subresource: .status)
+        return true
+    }
+
+    /// Makes the object exist with this spec and this controlling owner.
+    ///
+    /// - Parameter make: the object to create if there is none.
+    func ensure<Resource: KubernetesResource, Spec: Encodable>(
+        _ make: Resource, spec: KeyPath<Resource, Spec> & Sendable
+    ) async throws -> Resource {
+        let metadata = make.metadata
+        guard let found = try await find(Resource.self, namespace: metadata.namespace, name: metadata.name) else {
+            return try await client.create(make)
+        }
+        guard found.metadata.deletionTimestamp == nil else { return found }
+        var patch: [String: JSONValue] = [:]
+        if let change = MergePatch.difference(
+            from: try JSONValue(found[keyPath: spec]), to: try JSONValue(make[keyPath: spec]))
+        {
+            patch["spec"] = change
+        }
+        let isOwned = metadata.ownerReferences.allSatisfy { wanted in
+            found.metadata.ownerReferences.contains { $0.uid == wanted.uid && $0.controller == wanted.controller }
+        }
+        if !isOwned {
+            patch["metadata"] = [
+                "resourceVersion": .string(found.metadata.resourceVersion),
+                "ownerReferences": try JSONValue(
+                    found.metadata.ownerReferences.filter { $0.controller != true } + metadata.ownerReferences),
+            ]
+        }
+        guard !patch.isEmpty else { return found }
+        return try await client.mergePatch(
+            Resource.self, namespace: metadata.namespace, name: metadata.name, patch: JSONValue.object(patch))
+    }
+
+    /// Asks for the object's deletion.
+    ///
+    /// - Returns: false if there is no such object (any more).
+    func delete<Resource: KubernetesResource>(
+        _ type: Resource.Type, namespace: String, name: String
+    ) async throws -> Bool {
+        do {
+            try await client.delete(type, namespace: namespace, name: name)
+            return true
+        } catch let error as KubernetesError where error.code == .notFound {
+            return false
+        }
+    }
+}
+
+extension Outcome {
+    /// What to do about an error of a reconcile run.
+    ///
+    /// - Parameter later: when to try what only a change of the object or the cloud can mend.
+    init(_ error: any Error, later: Duration) {
+        switch error {
+        case let error as KubernetesError where error.code == .conflict:
+            self = .conflict
+        case let error as ProviderError:
+            switch error.code {
+            case .conflict: self = .conflict
+            case .throttled: self = .requeue(after: .milliseconds(error.retryAfterMilliseconds ?? 1000))
+            case .invalid, .terminal, .unsupported: self = .requeue(after: later)
+            case .ok, .retry, .cancelled: self = .retry(error)
+            }
+        default:
+            self = .retry(error)
+        }
+    }
+}
+
+extension ItemResult {
+    /// The observation of a successful item.
+    ///
+    /// - Throws: ``ProviderError`` with the item's own code and message.
+    func get() throws -> Observed? {
+        guard code == .ok else {
+            throw ProviderError(
+                code, message ?? "failed without a message", retryAfterMilliseconds: retryAfterMilliseconds)
+        }
+        return observed
+    }
+}
+
+extension Array {
+    /// The one result of a batch of one.
+    ///
+    /// - Throws: ``ProviderError`` if the provider did not answer for the item.
+    func single<Observed>(_ id: String) throws -> ItemResult<Observed> where Element == ItemResult<Observed> {
+        guard let result = first(where: { $0.id == id }) else {
+            throw ProviderError(.terminal, "the provider answered without a result for \(id)")
+        }
+        return result
+    }
+}

@@ -1,0 +1,123 @@
+import Kubernetes
+import Logging
+import ProviderKit
+import Reconcile
+
+/// GatewayLBConfiguration -> the provider's load balancer, GatewayVMConfiguration, and the status back up
+/// (upstream behaviour section 3.2).
+struct LoadBalancerController: Sendable {
+    let objects: GatewayObjects
+    let loadBalancer: any CapabilityClient<LoadBalancer>
+    let events: EventRecorder
+    let settings: ManagerSettings
+
+    func reconcile(_ key: ObjectKey) async -> Outcome {
+        do {
+            guard
+                let balancer = try await objects.find(
+                    GatewayLBConfiguration.self, namespace: key.namespace, name: key.name)
+            else { return .done }
+            return balancer.metadata.deletionTimestamp == nil
+                ? try await provision(balancer) : try await delete(balancer)
+        } catch {
+            return Outcome(error, later: .seconds(settings.resyncSeconds))
+        }
+    }
+
+    private func provision(_ found: GatewayLBConfiguration) async throws -> Outcome {
+        guard let owner = found.staticGatewayOwner else {
+            throw HostError(
+                .invalidObject,
+                "GatewayLBConfiguration \(found.qualifiedName): has no StaticGatewayConfiguration of its name as owner")
+        }
+        let balancer = try await objects.addFinalizer(GatewayNames.loadBalancerFinalizer, to: found)
+        do {
+            let desired = LoadBalancer.Desired(
+                id: balancer.metadata.uid, pool: balancer.spec.pool,
+                probe: .init(
+                    path: GatewayNames.probePath(staticGatewayUID: owner.uid), port: settings.gatewayProbePort))
+            guard let observed = try await loadBalancer.ensure([desired]).single(desired.id).get() else {
+                throw ProviderError(.terminal, "the load balancer's provider answered without address and port")
+            }
+            let nodePool = try await ensureNodePool(of: balancer)
+            let status = Self.status(balancer.status, observed, nodePool.status)
+            if try await objects.setStatus(status, replacing: balancer.status, on: balancer) {
+                await events.normal(
+                    reference(owner, balancer), reason: "ReconcileGatewayLBConfigurationSuccess",
+                    message: "load balancer frontend \(status.frontendIp), port \(status.serverPort)")
+            }
+            return .done
+        } catch {
+            await events.warning(
+                reference(owner, balancer), reason: "ReconcileGatewayLBConfigurationError",
+                message: String(describing: error))
+            throw error
+        }
+    }
+
+    /// The status to write: what was there, with what was observed now.
+    static func status(
+        _ old: GatewayLBConfigurationStatus?, _ observed: LoadBalancer.Observed,
+        _ nodePool: GatewayVMConfigurationStatus?
+    ) -> GatewayLBConfigurationStatus {
+        var status = old ?? GatewayLBConfigurationStatus()
+        status.frontendIp = observed.frontendIP
+        status.serverPort = Int32(observed.port)
+        status.egressIpPrefix = nodePool?.egressIpPrefix ?? ""
+        return status
+    }
+
+    private func ensureNodePool(of balancer: GatewayLBConfiguration) async throws -> GatewayVMConfiguration {
+        try await objects.ensure(
+            GatewayVMConfiguration(
+                metadata: ObjectMeta(
+                    name: balancer.metadata.name, namespace: balancer.metadata.namespace,
+                    ownerReferences: [balancer.ownerReference()]),
+                spec: balancer.spec),
+            spec: \.spec)
+    }
+
+    /// First the node pool, whose addresses use the load balancer's pool; then the rule.
+    private func delete(_ balancer: GatewayLBConfiguration) async throws -> Outcome {
+        guard balancer.metadata.finalizers.contains(GatewayNames.loadBalancerFinalizer) else { return .done }
+        if try await objects.delete(
+            GatewayVMConfiguration.self, namespace: balancer.metadata.namespace, name: balancer.metadata.name)
+        {
+            // The deletion event of the GatewayVMConfiguration brings this key back.
+            return .requeue(after: .seconds(10))
+        }
+        do {
+            let item = PoolReference(id: balancer.metadata.uid, pool: balancer.spec.pool)
+            _ = try await loadBalancer.remove([item]).single(item.id).get()
+        } catch {
+            if let owner = balancer.staticGatewayOwner {
+                await events.warning(
+                    reference(owner, balancer), reason: "EnsureDeleteGatewayLBConfigurationError",
+                    message: String(describing: error))
+            }
+            throw error
+        }
+        try await objects.removeFinalizer(GatewayNames.loadBalancerFinalizer, from: balancer)
+        return .done
+    }
+
+    private func reference(_ owner: OwnerReference, _ balancer: GatewayLBConfiguration) -> ObjectReference {
+        owner.reference(namespace: balancer.metadata.namespace)
+    }
+}
+
+extension GatewayLBConfiguration {
+    /// The configuration this object was made for: the owner with the same name (upstream behaviour section 2.2).
+    var staticGatewayOwner: OwnerReference? {
+        metadata.ownerReferences.first {
+            $0.kind == StaticGatewayConfiguration.resourceType.kind && $0.name == metadata.name
+        }
+    }
+}
+
+extension OwnerReference {
+    /// The owner as the object of an Event.
+    func reference(namespace: String) -> ObjectReference {
+        ObjectReference(apiVersion: apiVersion, kind: kind, namespace: namespace, name: name, uid: uid)
+    }
+}

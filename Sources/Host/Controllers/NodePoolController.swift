@@ -1,0 +1,94 @@
+import Kubernetes
+import Logging
+import ProviderKit
+import Reconcile
+
+/// GatewayVMConfiguration -> the provider's node pool: prefix and secondary addresses (upstream behaviour section 3.3).
+struct NodePoolController: Sendable {
+    let objects: GatewayObjects
+    let nodePool: any CapabilityClient<NodePool>
+    let events: EventRecorder
+    let settings: ManagerSettings
+
+    func reconcile(_ key: ObjectKey) async -> Outcome {
+        let later = Duration.seconds(settings.resyncSeconds)
+        do {
+            guard
+                let configuration = try await objects.find(
+                    GatewayVMConfiguration.self, namespace: key.namespace, name: key.name)
+            else { return .done }
+            return configuration.metadata.deletionTimestamp == nil
+                ? try await provision(configuration) : try await delete(configuration)
+        } catch {
+            return Outcome(error, later: later)
+        }
+    }
+
+    private func provision(_ found: GatewayVMConfiguration) async throws -> Outcome {
+        let configuration = try await objects.addFinalizer(GatewayNames.nodePoolFinalizer, to: found)
+        do {
+            let desired = Self.desired(configuration)
+            guard let observed = try await nodePool.ensure([desired]).single(desired.id).get() else {
+                throw ProviderError(.terminal, "the node pool's provider answered without prefix and nodes")
+            }
+            let status = Self.status(configuration.status, observed)
+            if try await objects.setStatus(status, replacing: configuration.status, on: configuration) {
+                await events.normal(
+                    reference(configuration), reason: "ReconcileGatewayVMConfigurationSuccess",
+                    message: "egress prefix \(status.egressIpPrefix) on \(status.gatewayVMProfiles.count) nodes")
+            }
+            // The cloud tells nobody when somebody else changes a node's addresses.
+            return .requeue(after: .seconds(settings.resyncSeconds))
+        } catch {
+            await events.warning(
+                reference(configuration), reason: "ReconcileGatewayVMConfigurationError",
+                message: String(describing: error))
+            throw error
+        }
+    }
+
+    /// The batch item of a configuration.
+    static func desired(_ configuration: GatewayVMConfiguration) -> NodePool.Desired {
+        let spec = configuration.spec
+        let size = Int(spec.gatewayVmssProfile.publicIpPrefixSize)
+        return NodePool.Desired(
+            id: configuration.metadata.uid, pool: spec.pool, publicIPs: spec.provisionPublicIps,
+            prefixLength: spec.gatewayNodepoolName.isEmpty && spec.provisionPublicIps ? size : nil,
+            prefixID: spec.publicIpPrefixId.isEmpty ? nil : spec.publicIpPrefixId)
+    }
+
+    /// The status to write, nodes in a stable order.
+    static func status(
+        _ old: GatewayVMConfigurationStatus?, _ observed: NodePool.Observed
+    ) -> GatewayVMConfigurationStatus {
+        var status = old ?? GatewayVMConfigurationStatus()
+        status.egressIpPrefix = observed.egressPrefix
+        status.gatewayVMProfiles = observed.nodes.map {
+            GatewayVMProfile(nodeName: $0.nodeName, primaryIP: $0.primaryIP, secondaryIP: $0.secondaryIP)
+        }.sorted { $0.nodeName < $1.nodeName }
+        return status
+    }
+
+    private func delete(_ configuration: GatewayVMConfiguration) async throws -> Outcome {
+        guard configuration.metadata.finalizers.contains(GatewayNames.nodePoolFinalizer) else { return .done }
+        do {
+            let item = PoolReference(id: configuration.metadata.uid, pool: configuration.spec.pool)
+            _ = try await nodePool.remove([item]).single(item.id).get()
+        } catch {
+            await events.warning(
+                reference(configuration), reason: "EnsureDeleteGatewayVMConfigurationError",
+                message: String(describing: error))
+            throw error
+        }
+        try await objects.removeFinalizer(GatewayNames.nodePoolFinalizer, from: configuration)
+        return .done
+    }
+
+    /// Events go to the object the user made, which has the same name.
+    private func reference(_ configuration: GatewayVMConfiguration) -> ObjectReference {
+        let kind = StaticGatewayConfiguration.resourceType
+        return ObjectReference(
+            apiVersion: kind.apiVersion, kind: kind.kind, namespace: configuration.metadata.namespace,
+            name: configuration.metadata.name)
+    }
+}

@@ -1,0 +1,136 @@
+import Foundation
+import Kubernetes
+import LinuxNet
+import Logging
+import Reconcile
+
+/// StaticGatewayConfiguration -> key pair in a Secret, GatewayLBConfiguration, and the status back up
+/// (upstream behaviour section 3.1).
+struct StaticGatewayController: Sendable {
+    let objects: GatewayObjects
+    let events: EventRecorder
+    let settings: ManagerSettings
+
+    func reconcile(_ key: ObjectKey) async -> Outcome {
+        do {
+            guard
+                let gateway = try await objects.find(
+                    StaticGatewayConfiguration.self, namespace: key.namespace, name: key.name)
+            else { return .done }
+            if gateway.metadata.deletionTimestamp != nil { return try await delete(gateway) }
+            let violations = StaticGatewayRules.violations(gateway.spec)
+            guard violations.isEmpty else { return await refuse(gateway, violations) }
+            return try await provision(gateway)
+        } catch {
+            return Outcome(error, later: .seconds(settings.resyncSeconds))
+        }
+    }
+
+    /// An object that breaks a rule waits for its author: no retry until it changes.
+    private func refuse(
+        _ gateway: StaticGatewayConfiguration, _ violations: [StaticGatewayRules.Violation]
+    ) async -> Outcome {
+        let message = violations.map(\.description).joined(separator: "; ")
+        await events.warning(gateway.objectReference, reason: "InvalidSpec", message: message)
+        return .terminal(HostError(.invalidObject, message))
+    }
+
+    private func provision(_ found: StaticGatewayConfiguration) async throws -> Outcome {
+        let gateway = try await objects.addFinalizer(GatewayNames.staticGatewayFinalizer, to: found)
+        var status = gateway.status ?? StaticGatewayConfigurationStatus()
+        do {
+            let secret = try await ensureKeys(of: gateway)
+            status.gatewayServerProfile.privateKeySecretRef = ObjectReference(
+                apiVersion: "v1", kind: "Secret", namespace: secret.metadata.namespace, name: secret.metadata.name)
+            status.gatewayServerProfile.publicKey = String(
+                decoding: secret.data[GatewayNames.publicKeyField] ?? Data(), as: UTF8.self)
+            let balancer = try await ensureLoadBalancerConfiguration(of: gateway)
+            if balancer.metadata.deletionTimestamp == nil, let observed = balancer.status {
+                status.gatewayServerProfile.ip = observed.frontendIp
+                status.gatewayServerProfile.port = observed.serverPort
+                status.egressIpPrefix = observed.egressIpPrefix
+            }
+        } catch {
+            await events.warning(
+                gateway.objectReference, reason: "ReconcileError", message: String(describing: error))
+            throw error
+        }
+        if try await objects.setStatus(status, replacing: gateway.status, on: gateway) {
+            let isReady = !status.egressIpPrefix.isEmpty
+            await events.normal(
+                gateway.objectReference, reason: isReady ? "Reconciled" : "Reconciling",
+                message: "egress prefix: \(isReady ? status.egressIpPrefix : "<pending>")")
+        }
+        return .done
+    }
+
+    // MARK: Keys
+
+    /// The Secret with a whole and matching key pair; made or mended if it is not there.
+    private func ensureKeys(of gateway: StaticGatewayConfiguration) async throws -> Secret {
+        let name = GatewayNames.keySecret(uid: gateway.metadata.uid)
+        let labels = [
+            GatewayNames.owningNamespaceLabel: gateway.metadata.namespace,
+            GatewayNames.owningNameLabel: gateway.metadata.name,
+        ]
+        guard let secret = try await objects.find(Secret.self, namespace: settings.secretNamespace, name: name) else {
+            return try await objects.client.create(
+                Secret(
+                    metadata: ObjectMeta(name: name, namespace: settings.secretNamespace, labels: labels),
+                    type: "Opaque", data: try Self.keyData(try WireGuardKey.generatePrivate())))
+        }
+        var patch: [String: JSONValue] = [:]
+        if let data = try Self.repairedKeyData(secret.data) { patch["data"] = try JSONValue(data) }
+        if !labels.allSatisfy({ secret.metadata.labels[$0.key] == $0.value }) {
+            patch["metadata"] = ["labels": try JSONValue(labels)]
+        }
+        guard !patch.isEmpty else { return secret }
+        return try await objects.client.mergePatch(
+            Secret.self, namespace: settings.secretNamespace, name: name, patch: JSONValue.object(patch))
+    }
+
+    /// What is wrong with a Secret's keys, as the data to write; nil if nothing is. A readable private key is kept at any
+    /// cost: pods that run know its public half.
+    static func repairedKeyData(_ data: [String: Data]) throws -> [String: Data]? {
+        let text = String(decoding: data[GatewayNames.privateKeyField] ?? Data(), as: UTF8.self)
+        guard let privateKey = try? WireGuardKey(base64: text) else {
+            return try keyData(try WireGuardKey.generatePrivate())
+        }
+        let whole = try keyData(privateKey)
+        return data[GatewayNames.publicKeyField] == whole[GatewayNames.publicKeyField] ? nil : whole
+    }
+
+    private static func keyData(_ privateKey: WireGuardKey) throws -> [String: Data] {
+        [
+            GatewayNames.privateKeyField: Data(privateKey.base64.utf8),
+            GatewayNames.publicKeyField: Data(try privateKey.publicKey().base64.utf8),
+        ]
+    }
+
+    // MARK: Children
+
+    private func ensureLoadBalancerConfiguration(
+        of gateway: StaticGatewayConfiguration
+    ) async throws -> GatewayLBConfiguration {
+        try await objects.ensure(
+            GatewayLBConfiguration(
+                metadata: ObjectMeta(
+                    name: gateway.metadata.name, namespace: gateway.metadata.namespace,
+                    ownerReferences: [gateway.ownerReference()]),
+                spec: GatewayConfigurationSpec(gateway.spec)),
+            spec: \.spec)
+    }
+
+    /// Removes the Secret and the GatewayLBConfiguration; the object goes when both are gone.
+    private func delete(_ gateway: StaticGatewayConfiguration) async throws -> Outcome {
+        let secretExists = try await objects.delete(
+            Secret.self, namespace: settings.secretNamespace,
+            name: GatewayNames.keySecret(uid: gateway.metadata.uid))
+        let balancerExists = try await objects.delete(
+            GatewayLBConfiguration.self, namespace: gateway.metadata.namespace, name: gateway.metadata.name)
+        // The deletion event of the GatewayLBConfiguration brings this key back at once; the Secret is not watched.
+        if secretExists || balancerExists { return .requeue(after: .seconds(balancerExists ? 5 : 0)) }
+        try await objects.removeFinalizer(GatewayNames.staticGatewayFinalizer, from: gateway)
+        return .done
+    }
+}

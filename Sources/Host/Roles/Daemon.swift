@@ -1,0 +1,98 @@
+import Foundation
+import Kubernetes
+import Logging
+import ProviderKit
+import Reconcile
+import ServiceLifecycle
+
+/// One daemon from its configuration file to its end.
+public enum Daemon {
+    /// How long one call of each capability may take. The cloud's are upstream's budgets (upstream behaviour section
+    /// 2.5: 5 minutes for a load balancer, 15 for a prefix); local ones are far below a container runtime's patience.
+    private enum CallTimeout {
+        static let loadBalancer = Duration.seconds(5 * 60)
+        static let nodePool = Duration.seconds(15 * 60)
+        static let tunnel = Duration.seconds(30)
+        static let podNetwork = Duration.seconds(15)
+    }
+
+    /// Loads configuration and plugins, and runs the role until a signal or an error ends it.
+    ///
+    /// - Throws: ``HostError`` for anything a person has to correct before the daemon can start.
+    public static func run(configurationPath: String) async throws {
+        let configuration = try HostConfiguration.load(path: configurationPath)
+        let logger = makeLogger(configuration)
+        let plugins = try PluginRuntime(
+            configuration.plugins, directory: pluginDirectory(configuration), logger: logger)
+        defer { plugins.close() }
+        let clientConfiguration = try loadClientConfiguration(configuration)
+        let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
+        let role: any Service
+        do {
+            role = try makeRole(configuration, plugins, client, logger)
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+        logger.notice("started", metadata: ["role": .string(configuration.role.rawValue)])
+        var group = ServiceGroupConfiguration(
+            services: [.init(service: role)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+        // After this the process goes, whatever still runs.
+        group.maximumGracefulShutdownDuration = .seconds(30)
+        group.maximumCancellationDuration = .seconds(5)
+        do {
+            try await ServiceGroup(configuration: group).run()
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+        try await client.shutdown()
+        logger.notice("stopped", metadata: ["role": .string(configuration.role.rawValue)])
+    }
+
+    private static func makeLogger(_ configuration: HostConfiguration) -> Logger {
+        let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
+        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+        var logger = Logger(label: "egress-host.\(configuration.role.rawValue)")
+        logger.logLevel = level
+        if !configuration.nodeName.isEmpty { logger[metadataKey: "node"] = .string(configuration.nodeName) }
+        return logger
+    }
+
+    /// `../lib/plugins` from the daemon's own file, unless the configuration says otherwise.
+    private static func pluginDirectory(_ configuration: HostConfiguration) -> String {
+        if let directory = configuration.pluginDirectory { return directory }
+        let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/usr/bin/x"
+        return URL(filePath: program).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "lib/plugins").path
+    }
+
+    private static func loadClientConfiguration(_ configuration: HostConfiguration) throws -> ClientConfiguration {
+        if let path = configuration.kubeconfig { return try ClientConfiguration.load(kubeconfig: path) }
+        return try ClientConfiguration.inCluster()
+    }
+
+    private static func makeRole(
+        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ client: KubernetesClient, _ logger: Logger
+    ) throws -> any Service {
+        let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)
+        switch configuration.role {
+        case .manager:
+            return ManagerRole(
+                settings: configuration.manager, client: client,
+                loadBalancer: try plugins.require(LoadBalancer.self, timeout: CallTimeout.loadBalancer),
+                nodePool: try plugins.require(NodePool.self, timeout: CallTimeout.nodePool), events: events,
+                logger: logger)
+        case .gateway:
+            return GatewayRole(
+                nodeName: configuration.nodeName, configuration: configuration.gateway, client: client,
+                tunnel: try plugins.require(Tunnel.self, timeout: CallTimeout.tunnel), events: events, logger: logger)
+        case .node:
+            return NodeRole(
+                nodeName: configuration.nodeName, configuration: configuration.node, client: client,
+                tunnel: try plugins.require(Tunnel.self, timeout: CallTimeout.tunnel),
+                podNetwork: try plugins.require(PodNetwork.self, timeout: CallTimeout.podNetwork), events: events,
+                logger: logger)
+        }
+    }
+}

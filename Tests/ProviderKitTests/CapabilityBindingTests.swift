@@ -1,0 +1,157 @@
+import Foundation
+import Testing
+
+@testable import ProviderKit
+
+/// A provider whose items succeed unless their id says otherwise.
+private struct SampleLoadBalancer: CapabilityProvider {
+    typealias Contract = LoadBalancer
+
+    func ensure(
+        _ items: [LoadBalancer.Desired], _ context: CallContext
+    ) async throws -> [ItemResult<LoadBalancer.Observed>] {
+        items.map { item in
+            item.id == "bad"
+                ? .failed(item.id, ProviderError(.throttled, "slow down", retryAfterMilliseconds: 1500))
+                : .ok(item.id, .init(frontendIP: "10.0.0.4", port: 6000))
+        }
+    }
+
+    func remove(_ items: [PoolReference], _ context: CallContext) async throws -> [ItemResult<Nothing>] {
+        throw ProviderError(.conflict, "changed by somebody else")
+    }
+
+    func status(
+        _ items: [PoolReference], _ context: CallContext
+    ) async throws -> [ItemResult<LoadBalancer.Observed>] { [] }
+}
+
+/// A host that has nothing to offer.
+private struct SilentHost: HostServices {
+    func log(_ level: LogLevel, _ message: String, _ metadata: [String: String]) {}
+    func now() -> HostInstant { HostInstant(nanoseconds: 0) }
+    func send(_ request: HTTPRequest) async throws -> HTTPResponse { throw ProviderError(.retry, "no network") }
+}
+
+@Suite struct ContractJSONTests {
+    /// The documented JSON of egress_load_balancer.h is what the Swift types read and write.
+    @Test func loadBalancerRequestHasTheDocumentedForm() throws {
+        let json = #"{"items":[{"id":"u","pool":{"nodepoolName":"gwpool"},"probe":{"path":"/gw/u","port":8082}}]}"#
+        let request = try JSONDecoder().decode(BatchRequest<LoadBalancer.Desired>.self, from: Data(json.utf8))
+        #expect(request.items.first?.pool == PoolSelector(nodepoolName: "gwpool"))
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        #expect(String(decoding: try encoder.encode(request), as: UTF8.self) == json)
+    }
+
+    @Test func tunnelRequestHasTheDocumentedForm() throws {
+        let json = """
+            {"items":[{"id":"a","namespace":"/run/netns/x","link":"wg0","addresses":["fe80::2/64"],
+            "pod":{"endpoint":{"address":"10.0.0.4","port":6000},"gatewayPublicKey":"k"}}]}
+            """
+        let request = try JSONDecoder().decode(BatchRequest<Tunnel.Desired>.self, from: Data(json.utf8))
+        #expect(request.items.first?.pod?.endpoint == Tunnel.Endpoint(address: "10.0.0.4", port: 6000))
+        #expect(request.items.first?.gateway == nil)
+    }
+
+    @Test func resultCodesAreAClosedSet() {
+        let json = Data(#"{"items":[{"id":"a","code":"maybe"}]}"#.utf8)
+        #expect(throws: DecodingError.self) {
+            try JSONDecoder().decode(BatchResult<LoadBalancer.Observed>.self, from: json)
+        }
+        for code in ResultCode.allCases { #expect(ResultCode(borderCode: code.borderCode) == code) }
+        #expect(ResultCode(borderCode: 99) == nil)
+    }
+
+    @Test func decodingErrorsNameTheField() {
+        let json = Data(#"{"items":[{"id":"a","pool":{"nodepoolName":"p"},"probe":{"path":"/x","port":"80"}}]}"#.utf8)
+        do {
+            _ = try JSONDecoder().decode(BatchRequest<LoadBalancer.Desired>.self, from: json)
+            Issue.record("must throw")
+        } catch let error as DecodingError {
+            #expect(error.oneLine == "field items.[0].probe.port must be of type Int")
+        } catch {
+            Issue.record("\(error)")
+        }
+    }
+}
+
+@Suite struct HostInstantTests {
+    @Test func durationsAndInstantsAgree() {
+        let start = HostInstant(nanoseconds: 5)
+        let end = start.advanced(by: .milliseconds(1500))
+        #expect(end.nanoseconds == 1_500_000_005)
+        #expect(start.duration(to: end) == .milliseconds(1500))
+        #expect(end.duration(to: start) == .milliseconds(-1500))
+    }
+}
+
+@Suite struct HeaderFieldTests {
+    @Test func fieldsSurviveTheBorder() throws {
+        let fields = [HTTPField("etag", "W/\"1\""), HTTPField("x", "ä\n")]
+        #expect(try BorderHeaders.decode(BorderHeaders.encode(fields)) == fields)
+        #expect(try BorderHeaders.decode(Data()).isEmpty)
+    }
+
+    @Test func aPairOfThreeIsRefused() {
+        #expect(throws: ProviderError.self) { try BorderHeaders.decode(Data(#"[["a","b","c"]]"#.utf8)) }
+    }
+}
+
+@Suite struct CapabilityBindingTests {
+    private let context = CallContext(deadline: HostInstant(nanoseconds: 1), host: ProviderHost(SilentHost()))
+    private let binding = CapabilityBinding(SampleLoadBalancer())
+
+    private func request(_ ids: [String]) throws -> Data {
+        try JSONEncoder().encode(
+            BatchRequest(
+                items: ids.map {
+                    LoadBalancer.Desired(
+                        id: $0, pool: PoolSelector(nodepoolName: "p"), probe: .init(path: "/gw", port: 1))
+                }))
+    }
+
+    @Test func oneBadItemFailsAlone() async throws {
+        let answer = try await binding.perform(.ensure, request(["good", "bad"]), context)
+        let result = try JSONDecoder().decode(BatchResult<LoadBalancer.Observed>.self, from: answer)
+        #expect(result.items.map(\.code) == [.ok, .throttled])
+        #expect(result.items.last?.retryAfterMilliseconds == 1500)
+    }
+
+    @Test func idsMustBeUnique() async throws {
+        await #expect(throws: ProviderError(.invalid, "request.items: id \"a\" occurs twice; ids must be unique in a batch")) {
+            try await binding.perform(.ensure, request(["a", "a"]), context)
+        }
+    }
+
+    @Test func tooManyItemsAreRefused() async throws {
+        let ids = (0...BatchLimits.maximumItems).map(String.init)
+        do {
+            _ = try await binding.perform(.ensure, request(ids), context)
+            Issue.record("must throw")
+        } catch let error as ProviderError {
+            #expect(error.code == .invalid)
+            #expect(error.message.contains("at most 10000 are allowed"))
+        }
+    }
+
+    @Test func malformedJSONIsNamed() async throws {
+        do {
+            _ = try await binding.perform(.ensure, Data("{".utf8), context)
+            Issue.record("must throw")
+        } catch let error as ProviderError {
+            #expect(error.code == .invalid)
+            #expect(error.message.hasPrefix("request: is not JSON"))
+        }
+    }
+
+    @Test func verbsNotOfferedAnswerUnsupported() async throws {
+        #expect(binding.offeredVerbs == [.ensure, .remove, .status])
+        do {
+            _ = try await binding.perform(.prune, Data(#"{"items":[]}"#.utf8), context)
+            Issue.record("must throw")
+        } catch let error as ProviderError {
+            #expect(error.code == .unsupported)
+        }
+    }
+}
