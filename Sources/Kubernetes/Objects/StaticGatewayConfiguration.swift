@@ -1,0 +1,220 @@
+/// The object a user creates (upstream behaviour section 1.1): pods annotated with its name leave the cluster from its
+/// prefix.
+public struct StaticGatewayConfiguration: KubernetesResource {
+    public static let resourceType = ResourceType(
+        group: egressGatewayGroup, version: egressGatewayVersion, kind: "StaticGatewayConfiguration",
+        plural: "staticgatewayconfigurations", namespaced: true)
+
+    public var metadata: ObjectMeta
+    /// What the user wants.
+    public var spec: StaticGatewayConfigurationSpec
+    /// What was observed; nil until the first status write.
+    public var status: StaticGatewayConfigurationStatus?
+
+    /// Makes an object that no server knows yet.
+    public init(
+        metadata: ObjectMeta, spec: StaticGatewayConfigurationSpec, status: StaticGatewayConfigurationStatus? = nil
+    ) {
+        self.metadata = metadata
+        self.spec = spec
+        self.status = status
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        metadata = try container.value(.metadata, default: ObjectMeta())
+        spec = try container.value(.spec, default: StaticGatewayConfigurationSpec())
+        status = try container.decodeIfPresent(StaticGatewayConfigurationStatus.self, forKey: .status)
+    }
+}
+
+/// Group of the five kinds; the same as upstream, so that existing objects stay valid.
+public let egressGatewayGroup = "egressgateway.kubernetes.azure.com"
+/// The only version of that group.
+public let egressGatewayVersion = "v1alpha1"
+
+/// An explicit virtual machine scale set. Empty (`{}`) when a node pool is named instead.
+public struct GatewayVmssProfile: Codable, Sendable, Equatable {
+    /// Resource group of the scale set, in the cluster's subscription.
+    public var vmssResourceGroup: String
+    /// Name of the scale set.
+    public var vmssName: String
+    /// Length of the public IP prefix, 0...31; Azure makes 28...31.
+    public var publicIpPrefixSize: Int32
+
+    /// The default is the empty profile.
+    public init(vmssResourceGroup: String = "", vmssName: String = "", publicIpPrefixSize: Int32 = 0) {
+        self.vmssResourceGroup = vmssResourceGroup
+        self.vmssName = vmssName
+        self.publicIpPrefixSize = publicIpPrefixSize
+    }
+
+    /// True only if all three members have their zero value (upstream behaviour section 1.1).
+    public var isEmpty: Bool { self == GatewayVmssProfile() }
+
+    private enum CodingKeys: String, CodingKey {
+        case vmssResourceGroup, vmssName, publicIpPrefixSize
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        vmssResourceGroup = try container.value(.vmssResourceGroup, default: "")
+        vmssName = try container.value(.vmssName, default: "")
+        publicIpPrefixSize = try container.value(.publicIpPrefixSize, default: 0)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeUnlessEmpty(vmssResourceGroup, .vmssResourceGroup)
+        try container.encodeUnlessEmpty(vmssName, .vmssName)
+        try container.encodeUnlessZero(publicIpPrefixSize, .publicIpPrefixSize)
+    }
+}
+
+/// Where a pod's default route goes. A struct, so that an unknown value reaches validation instead of failing to decode.
+public struct DefaultRoute: RawRepresentable, Codable, Sendable, Hashable {
+    public var rawValue: String
+
+    public init(rawValue: String) {
+        self.rawValue = rawValue
+    }
+
+    /// The default route goes through the gateway; `excludeCidrs` do not.
+    public static let staticEgressGateway = DefaultRoute(rawValue: "staticEgressGateway")
+    /// The default route stays; only `excludeCidrs` go through the gateway.
+    public static let azureNetworking = DefaultRoute(rawValue: "azureNetworking")
+    /// All values a server accepts.
+    public static let allowed = [azureNetworking, staticEgressGateway]
+}
+
+/// Desired state of a ``StaticGatewayConfiguration``.
+public struct StaticGatewayConfigurationSpec: Codable, Sendable, Equatable {
+    /// Agent pool of the gateway nodes; excludes `gatewayVmssProfile`.
+    public var gatewayNodepoolName: String
+    /// Explicit scale set; excludes `gatewayNodepoolName`.
+    public var gatewayVmssProfile: GatewayVmssProfile
+    /// Where the pod's default route goes.
+    public var defaultRoute: DefaultRoute
+    /// False: egress with the nodes' private addresses, no public prefix.
+    public var provisionPublicIps: Bool
+    /// ARM id of a prefix the user brings; empty: one is made.
+    public var publicIpPrefixId: String
+    /// Destinations (IPv4 CIDR) that take the other path than `defaultRoute`.
+    public var excludeCidrs: [String]
+
+    /// Makes a spec with upstream's defaults.
+    public init(
+        gatewayNodepoolName: String = "", gatewayVmssProfile: GatewayVmssProfile = GatewayVmssProfile(),
+        defaultRoute: DefaultRoute = .staticEgressGateway, provisionPublicIps: Bool = true,
+        publicIpPrefixId: String = "", excludeCidrs: [String] = []
+    ) {
+        self.gatewayNodepoolName = gatewayNodepoolName
+        self.gatewayVmssProfile = gatewayVmssProfile
+        self.defaultRoute = defaultRoute
+        self.provisionPublicIps = provisionPublicIps
+        self.publicIpPrefixId = publicIpPrefixId
+        self.excludeCidrs = excludeCidrs
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case gatewayNodepoolName, gatewayVmssProfile, defaultRoute, provisionPublicIps, publicIpPrefixId, excludeCidrs
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        gatewayNodepoolName = try container.value(.gatewayNodepoolName, default: "")
+        gatewayVmssProfile = try container.value(.gatewayVmssProfile, default: GatewayVmssProfile())
+        defaultRoute = try container.value(.defaultRoute, default: .staticEgressGateway)
+        provisionPublicIps = try container.value(.provisionPublicIps, default: true)
+        publicIpPrefixId = try container.value(.publicIpPrefixId, default: "")
+        excludeCidrs = try container.value(.excludeCidrs, default: [])
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeUnlessEmpty(gatewayNodepoolName, .gatewayNodepoolName)
+        try container.encode(gatewayVmssProfile, forKey: .gatewayVmssProfile)
+        try container.encode(defaultRoute, forKey: .defaultRoute)
+        try container.encode(provisionPublicIps, forKey: .provisionPublicIps)
+        try container.encodeUnlessEmpty(publicIpPrefixId, .publicIpPrefixId)
+        try container.encodeUnlessEmpty(excludeCidrs, .excludeCidrs)
+    }
+}
+
+/// What a pod needs to reach its gateway.
+public struct GatewayServerProfile: Codable, Sendable, Equatable {
+    /// Private IPv4 address of the load balancer's frontend.
+    public var ip: String
+    /// UDP port, 6000...6999; 0 until known.
+    public var port: Int32
+    /// Curve25519 public key of the gateway, base64.
+    public var publicKey: String
+    /// The Secret with the private key; nil until made.
+    public var privateKeySecretRef: ObjectReference?
+
+    /// The default is the profile of a gateway about which nothing is known yet.
+    public init(ip: String = "", port: Int32 = 0, publicKey: String = "", privateKeySecretRef: ObjectReference? = nil) {
+        self.ip = ip
+        self.port = port
+        self.publicKey = publicKey
+        self.privateKeySecretRef = privateKeySecretRef
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case ip, port, publicKey, privateKeySecretRef
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        ip = try container.value(.ip, default: "")
+        port = try container.value(.port, default: 0)
+        publicKey = try container.value(.publicKey, default: "")
+        privateKeySecretRef = try container.decodeIfPresent(ObjectReference.self, forKey: .privateKeySecretRef)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeUnlessEmpty(ip, .ip)
+        try container.encodeUnlessZero(port, .port)
+        try container.encodeUnlessEmpty(publicKey, .publicKey)
+        try container.encodeIfPresent(privateKeySecretRef, forKey: .privateKeySecretRef)
+    }
+}
+
+/// Observed state of a ``StaticGatewayConfiguration``.
+public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
+    /// CIDR of the public prefix, or private addresses joined by commas; empty means not ready.
+    public var egressIpPrefix: String
+    /// How pods reach the gateway.
+    public var gatewayServerProfile: GatewayServerProfile
+    /// Our addition; nil where upstream wrote the status.
+    public var conditions: [Condition]?
+
+    /// The default is the status of an object about which nothing is known yet.
+    public init(
+        egressIpPrefix: String = "", gatewayServerProfile: GatewayServerProfile = GatewayServerProfile(),
+        conditions: [Condition]? = nil
+    ) {
+        self.egressIpPrefix = egressIpPrefix
+        self.gatewayServerProfile = gatewayServerProfile
+        self.conditions = conditions
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case egressIpPrefix, gatewayServerProfile, conditions
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        egressIpPrefix = try container.value(.egressIpPrefix, default: "")
+        gatewayServerProfile = try container.value(.gatewayServerProfile, default: GatewayServerProfile())
+        conditions = try container.decodeIfPresent([Condition].self, forKey: .conditions)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encodeUnlessEmpty(egressIpPrefix, .egressIpPrefix)
+        try container.encode(gatewayServerProfile, forKey: .gatewayServerProfile)
+        try container.encodeIfPresent(conditions, forKey: .conditions)
+    }
+}
