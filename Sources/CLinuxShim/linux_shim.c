@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/statfs.h>
 #include <unistd.h>
@@ -36,3 +37,5 @@ int shim_is_namespace_file(const char *path) {
         return -1;
     return information.f_type == namespace_filesystem ? 1 : 0;
 }
+
+int shim_memory_file(const char *name) { return memfd_create(name, MFD_CLOEXEC); }

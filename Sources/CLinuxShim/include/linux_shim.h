@@ -33,6 +33,9 @@ int shim_unmount_detach(const char *target);
 /// another file, -1 and errno if it cannot be examined.
 int shim_is_namespace_file(const char *path);
 
+/// memfd_create(2) with MFD_CLOEXEC: a file descriptor on an anonymous file in memory.
+int shim_memory_file(const char *name);
+
 #ifdef __cplusplus
 }
 #endif

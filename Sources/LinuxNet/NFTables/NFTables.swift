@@ -1,3 +1,4 @@
+import CLinuxShim
 import CNFTables
 import Glibc
 import Synchronization
@@ -69,6 +70,10 @@ public enum NFTables {
     private static func execute(_ commands: String, json: Bool) throws -> String {
         // libnftables ends the process when it cannot open its socket: see first whether one can be had.
         _ = try NetlinkSocket(.netfilter)
+        // From a file, not from a buffer: of a buffer libnftables' errors always quote the first line.
+        let file = try memoryFile(holding: commands)
+        defer { close(file) }
+        let path = "/proc/self/fd/\(file)"
         return try turn.withLock { _ in
             guard let context = nft_ctx_new(UInt32(NFT_CTX_DEFAULT)) else {
                 throw LinuxNetError.system("make an nftables context", errorNumber: ENOMEM)
@@ -78,10 +83,24 @@ public enum NFTables {
             guard nft_ctx_buffer_output(context) == 0, nft_ctx_buffer_error(context) == 0 else {
                 throw LinuxNetError.system("buffer nftables output", errorNumber: ENOMEM)
             }
-            let status = nft_run_cmd_from_buffer(context, commands)
-            guard status == 0 else { throw failure(text(nft_ctx_get_error_buffer(context))) }
+            guard nft_run_cmd_from_filename(context, path) == 0 else {
+                throw failure(text(nft_ctx_get_error_buffer(context)), path: path)
+            }
             return text(nft_ctx_get_output_buffer(context))
         }
+    }
+
+    private static func memoryFile(holding text: String) throws -> Int32 {
+        let file = shim_memory_file("nftables")
+        guard file >= 0 else { throw LinuxNetError.system("make a file in memory", errorNumber: errno) }
+        // nft wants its last command ended by a line break.
+        let bytes = Array(text.utf8) + [UInt8(ascii: "\n")]
+        guard write(file, bytes, bytes.count) == bytes.count, lseek(file, 0, SEEK_SET) == 0 else {
+            let failure = errno
+            close(file)
+            throw LinuxNetError.system("write a file in memory", errorNumber: failure)
+        }
+        return file
     }
 
     private static func outputFlags(json: Bool) -> UInt32 {
@@ -93,9 +112,11 @@ public enum NFTables {
         buffer.map { String(cString: $0) } ?? ""
     }
 
-    private static func failure(_ output: String) -> LinuxNetError {
-        // nft prints the message, then the offending line and a marker below it: join them, one line.
-        let lines = output.split(separator: "\n").filter { !$0.allSatisfy { $0 == " " || $0 == "^" || $0 == "~" } }
+    /// nft prints "FILE:LINE:COLUMNS: Error: ...", then the offending line and a marker below it: one line of ours.
+    private static func failure(_ output: String, path: String) -> LinuxNetError {
+        let lines = output.split(separator: "\n")
+            .filter { !$0.allSatisfy { $0 == " " || $0 == "^" || $0 == "~" } }
+            .map { $0.hasPrefix(path + ":") ? "line " + $0.dropFirst(path.count + 1) : String($0) }
         let isPermission = output.contains("Operation not permitted")
         return LinuxNetError(
             code: isPermission ? .notPermitted : .refused, message: "nftables refused the ruleset",

@@ -60,6 +60,7 @@ public struct NetworkNamespace: Sendable, Hashable, CustomStringConvertible {
 
     /// Runs `body` inside the namespace, on a thread that exists for this call only, so no other code ever sees that
     /// thread. Sockets that `body` opens stay in the namespace. Returns whatever `body` returns; `body` may block.
+    @discardableResult
     public func run<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
         let handle = try open()
         return try await withCheckedThrowingContinuation { continuation in
@@ -74,6 +75,7 @@ public struct NetworkNamespace: Sendable, Hashable, CustomStringConvertible {
     }
 
     /// As `run`, for synchronous callers: blocks until `body` has returned. Not for the cooperative thread pool.
+    @discardableResult
     public func runBlocking<R: Sendable>(_ body: @escaping @Sendable () throws -> R) throws -> R {
         let handle = try open()
         return try DedicatedThread.runBlocking { try handle.enterAndRun(body) }
