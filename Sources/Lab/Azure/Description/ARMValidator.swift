@@ -21,7 +21,8 @@ struct ARMValidator {
             result[member.name] = try accept(child, member.type, path: join(path, member.name))
         }
         for member in known where member.isRequired && !member.isReadOnly && result[member.name] == nil {
-            if model == "VirtualMachineScaleSetVM", member.name == "location" { continue }  // accepted without, as recorded
+            // The service accepts an instance without location, as recorded traffic shows.
+            if model == "VirtualMachineScaleSetVM", member.name == "location" { continue }
             throw ARMFault(
                 400, path.isEmpty ? "InvalidRequestContent" : "InvalidRequestFormat",
                 "Required property '\(member.name)' not found in JSON of \(model). Path '\(path)'.",

@@ -64,7 +64,7 @@ extension AzureSimulator {
         let path = request.uri.path
         return ARMRequest(
             method: request.method.rawValue,
-            segments: path.split(separator: "/").map { percentDecoded($0) },
+            segments: path.split(separator: "/").map { ARMRequest.percentDecoded($0) },
             query: query, headers: headers, body: body,
             base: "http://\(request.head.authority ?? "127.0.0.1:\(configuration.port)")")
     }

@@ -66,7 +66,7 @@ extension AzureState {
         var fields: [String: String] = [:]
         for pair in text.split(separator: "&") {
             let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            let decoded = parts.map { percentDecoded($0, plusIsSpace: true) }
+            let decoded = parts.map { ARMRequest.percentDecoded($0, plusIsSpace: true) }
             fields[decoded[0]] = decoded.count > 1 ? decoded[1] : ""
         }
         return fields

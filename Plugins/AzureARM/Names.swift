@@ -1,0 +1,54 @@
+/// Names that the cloud knows us by. They are the Go system's, so that a switch keeps every egress address (upstream
+/// behaviour section 2.2).
+public enum Names {
+    /// Prefix of every ipConfiguration and managed prefix of ours.
+    public static let ownPrefix = "egressgateway-"
+
+    public static let poolTag = "aks-managed-poolName"
+    public static let prefixLengthTag = "aks-managed-gatewayIPPrefixSize"
+
+    /// Namespace of the name-based UUIDs of pools of standalone machines.
+    static let poolNamespace: [UInt8] = [
+        0x2c, 0x96, 0xe8, 0x2c, 0x84, 0x2f, 0x11, 0xf0, 0x8e, 0xa5, 0x6b, 0xee, 0x14, 0x27, 0x8e, 0xcd,
+    ]
+
+    /// Name of the managed prefix, the ipConfiguration and its public address configuration of one gateway
+    /// configuration.
+    ///
+    /// - Parameter uid: UID of the GatewayVMConfiguration.
+    public static func managed(_ uid: String) -> String { ownPrefix + uid }
+
+    /// Whether an ipConfiguration is one of ours.
+    public static func isManaged(_ name: String) -> Bool { name.lowercased().hasPrefix(ownPrefix) }
+
+    /// Stands for `properties.uniqueId` with pools of standalone machines: the version 3 UUID (RFC 9562 section 5.3) of
+    /// the pool's name. The name's case matters.
+    public static func virtualMachinePoolID(_ poolName: String) -> String {
+        var digest = MD5.digest(poolNamespace + Array(poolName.utf8))
+        digest[6] = digest[6] & 0x0f | 0x30
+        digest[8] = digest[8] & 0x3f | 0x80
+        let digits = digest.map(hexadecimal).joined()
+        var groups: [Substring] = []
+        var rest = Substring(digits)
+        for length in [8, 4, 4, 4, 12] {
+            groups.append(rest.prefix(length))
+            rest = rest.dropFirst(length)
+        }
+        return groups.joined(separator: "-")
+    }
+
+    /// Name of the public address of one NIC in a pool of standalone machines.
+    public static func publicAddress(prefix: String, networkInterface: String) -> String {
+        "\(prefix)-\(String(fnv1a(networkInterface), radix: 16))"
+    }
+
+    /// The 64-bit FNV-1a hash (RFC 9923) of the UTF-8 bytes.
+    static func fnv1a(_ text: String) -> UInt64 {
+        text.utf8.reduce(0xcbf2_9ce4_8422_2325) { ($0 ^ UInt64($1)) &* 0x0000_0100_0000_01b3 }
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        let digits = String(byte, radix: 16)
+        return digits.count == 1 ? "0" + digits : digits
+    }
+}
