@@ -1,0 +1,199 @@
+import FoundationEssentials
+import Kubernetes
+import LinuxNet
+import Logging
+import ProviderKit
+
+/// Answers the container runtime: the CNI commands of the pods of this node.
+///
+/// Work for one pod never overlaps. Whatever ADD began and could not finish it undoes before it answers.
+struct CNIRequestHandler: Sendable {
+    /// The pod's annotation whose value names the configuration (upstream behaviour section 2.1).
+    static let annotation = "kubernetes.azure.com/static-gateway-configuration"
+    /// Annotations of a PodEndpoint: which attachment it belongs to. Upstream's endpoints have none.
+    static let containerAnnotation = "egressgateway.kubernetes.azure.com/container-id"
+    static let nodeAnnotation = "egressgateway.kubernetes.azure.com/node-name"
+
+    let nodeName: String
+    let settings: NodeSettings
+    let api: any NodeAPI
+    let tunnel: any CapabilityClient<Tunnel>
+    let podNetwork: any CapabilityClient<PodNetwork>
+    let readiness: GatewayReadiness
+    let logger: Logger
+    private let serializer = KeyedSerializer()
+
+    init(
+        nodeName: String, settings: NodeSettings, api: any NodeAPI, tunnel: any CapabilityClient<Tunnel>,
+        podNetwork: any CapabilityClient<PodNetwork>, logger: Logger
+    ) {
+        self.nodeName = nodeName
+        self.settings = settings
+        self.api = api
+        self.tunnel = tunnel
+        self.podNetwork = podNetwork
+        self.logger = logger
+        readiness = GatewayReadiness(api: api, limit: .seconds(settings.gatewayWaitSeconds), logger: logger)
+    }
+
+    /// Answers one request; never throws, because every failure has its form in the answer.
+    func respond(to relay: RelayRequest) async -> RelayResponse {
+        do {
+            let request = try CNIRequest(relay)
+            let key = "\(request.podNamespace)/\(request.podName)"
+            let answer = await serializer.run(key) { await self.perform(request) }
+            return try answer.get()
+        } catch {
+            // A pod's removal must not fail on anything the runtime said wrong.
+            if relay.environment["CNI_COMMAND"] == "DEL" { return RelayResponse(exitCode: 0, output: "") }
+            return Self.failure(Self.asFailure(error), version: "1.0.0")
+        }
+    }
+
+    private func perform(_ request: CNIRequest) async -> Result<RelayResponse, any Error> {
+        do {
+            switch request.command {
+            case .add: return .success(RelayResponse(exitCode: 0, output: try Self.text(try await add(request))))
+            case .check: try await check(request)
+            case .delete: await delete(request)
+            case .collectGarbage: try await collectGarbage(request)
+            case .status: try await status()
+            }
+            return .success(RelayResponse(exitCode: 0, output: ""))
+        } catch {
+            let failure = Self.asFailure(error)
+            logger.warning(
+                "CNI request failed",
+                metadata: [
+                    "command": .string(request.command.rawValue), "container": .string(request.containerID),
+                    "pod": .string("\(request.podNamespace)/\(request.podName)"),
+                    "error": .string(failure.message), "details": .string(failure.details),
+                ])
+            return .success(Self.failure(failure, version: request.version))
+        }
+    }
+
+    static func failure(_ failure: CNIFailure, version: String) -> RelayResponse {
+        let output = (try? text(failure.object(version: version))) ?? ""
+        return RelayResponse(exitCode: 1, output: output)
+    }
+
+    private static func text(_ value: JSONValue) throws -> String {
+        String(decoding: try KubernetesJSON.encode(patch: value), as: UTF8.self) + "\n"
+    }
+
+    /// Any error in the runtime's words. What may pass by itself is "try again later".
+    static func asFailure(_ error: any Error) -> CNIFailure {
+        switch error {
+        case let error as CNIFailure: error
+        case let error as KubernetesError:
+            CNIFailure(.tryAgainLater, "the Kubernetes API: \(error.message)", details: "advice: \(error.advice.rawValue)")
+        case let error as ProviderError: CNIFailure(.tryAgainLater, error.message, details: "provider: \(error.code.rawValue)")
+        case is CancellationError: CNIFailure(.tryAgainLater, "the request took too long, or the daemon stops")
+        default: CNIFailure(.tryAgainLater, String(describing: error))
+        }
+    }
+
+    /// The pod's tunnel link, named for the tunnel provider.
+    static func tunnelReference(_ request: CNIRequest) -> Tunnel.Reference {
+        Tunnel.Reference(id: request.containerID, namespace: request.namespace, link: CNIResult.tunnelLink)
+    }
+
+    static func networkReference(_ request: CNIRequest) -> PodNetwork.Reference {
+        PodNetwork.Reference(
+            id: request.containerID, namespace: request.namespace, interface: request.interface,
+            tunnelLink: CNIResult.tunnelLink)
+    }
+
+    /// The pod of the request, which must be the very one the runtime means.
+    ///
+    /// - Throws: ``CNIFailure``.
+    func pod(_ request: CNIRequest) async throws -> Pod {
+        let pod: Pod
+        do {
+            pod = try await api.pod(namespace: request.podNamespace, name: request.podName)
+        } catch let error as KubernetesError where error.code == .notFound {
+            throw CNIFailure(
+                .tryAgainLater, "pod \(request.podNamespace)/\(request.podName) does not exist",
+                details: "it may have been deleted while it started")
+        }
+        if let uid = request.podUID, uid != pod.metadata.uid {
+            throw CNIFailure(
+                .tryAgainLater, "pod \(pod.qualifiedName) was replaced",
+                details: "the runtime starts \(uid), the API knows \(pod.metadata.uid)")
+        }
+        return pod
+    }
+
+    /// Removes what ADD made. Faults are logged only: the pod's namespace, and with it the rest, is about to go.
+    ///
+    /// The routes stay as they are: restoring the ordinary ones could let a process that still runs leave with the
+    /// node's address.
+    private func delete(_ request: CNIRequest) async {
+        if !request.namespace.isEmpty, !request.containerID.isEmpty {
+            do {
+                try await tunnel.removeOne(Self.tunnelReference(request))
+            } catch {
+                log("tunnel is left behind", request, error)
+            }
+        }
+        guard !request.podName.isEmpty else { return }
+        do {
+            let endpoint = try await api.endpoint(namespace: request.podNamespace, name: request.podName)
+            if Self.belongs(endpoint, to: request) { try await api.delete(endpoint) }
+        } catch let error as KubernetesError where error.code == .notFound || error.code == .conflict {
+            // Gone, or already a newer attachment's.
+        } catch {
+            log("PodEndpoint is left behind; it goes with its pod", request, error)
+        }
+    }
+
+    /// Whether an endpoint is that attachment's. Upstream's endpoints do not say, so they must be the pod's at least.
+    static func belongs(_ endpoint: PodEndpoint, to request: CNIRequest) -> Bool {
+        if let container = endpoint.metadata.annotations[containerAnnotation] {
+            return container == request.containerID
+        }
+        return request.podUID != nil && endpoint.metadata.ownerReferences.contains { $0.uid == request.podUID }
+    }
+
+    /// Removes endpoints of this node whose attachment the runtime does not know.
+    private func collectGarbage(_ request: CNIRequest) async throws {
+        guard let valid = request.validAttachments else { return }
+        let containers = Set(valid.map(\.containerID))
+        for endpoint in try await api.endpoints() {
+            let annotations = endpoint.metadata.annotations
+            guard annotations[Self.nodeAnnotation] == nodeName, let container = annotations[Self.containerAnnotation],
+                !containers.contains(container)
+            else { continue }
+            logger.notice(
+                "removing the PodEndpoint of a lost attachment",
+                metadata: ["endpoint": .string(endpoint.qualifiedName), "container": .string(container)])
+            do {
+                try await api.delete(endpoint)
+            } catch let error as KubernetesError where error.code == .notFound || error.code == .conflict {
+                continue
+            }
+        }
+    }
+
+    private func status() async throws {
+        do {
+            try await api.probe(nodeName: nodeName)
+            _ = try await tunnel.status([])
+            _ = try await podNetwork.status([])
+        } catch {
+            let failure = Self.asFailure(error)
+            throw CNIFailure(.unavailable, failure.message, details: failure.details)
+        }
+    }
+
+    func log(_ message: Logger.Message, _ request: CNIRequest, _ error: any Error) {
+        logger.warning(
+            message,
+            metadata: [
+                "container": .string(request.containerID),
+                "pod": .string("\(request.podNamespace)/\(request.podName)"),
+                "error": .string(String(describing: error)),
+            ])
+    }
+}

@@ -1,0 +1,20 @@
+import Kubernetes
+
+/// What the node role reads and writes through the Kubernetes API; errors are ``KubernetesError``.
+protocol NodeAPI: Sendable {
+    func pod(namespace: String, name: String) async throws -> Pod
+    func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration
+    func endpoint(namespace: String, name: String) async throws -> PodEndpoint
+    /// Every endpoint of the cluster; only for GC, which is rare.
+    func endpoints() async throws -> [PodEndpoint]
+    func create(_ endpoint: PodEndpoint) async throws -> PodEndpoint
+    /// Refused with a conflict if somebody changed it since `endpoint` was read.
+    func replace(_ endpoint: PodEndpoint) async throws -> PodEndpoint
+    /// Removes exactly the object with that UID.
+    func delete(_ endpoint: PodEndpoint) async throws
+    func gatewayStatuses() async throws -> [GatewayStatus]
+    /// Succeeds if the API answers for this node.
+    func probe(nodeName: String) async throws
+    /// A Warning for the pod's owner to read; never fails.
+    func warn(_ pod: Pod, reason: String, message: String) async
+}
