@@ -112,6 +112,27 @@ struct AttachTests {
         #expect(try await lab.way(to: PodLab.target6) == .nowhere)
     }
 
+    @Test("a point-to-point pod, as the ptp plugin makes it, is attached and restored")
+    func pointToPoint() async throws {
+        let lab = try await PodLab("ptp")
+        let name = lab.pod.path.split(separator: "/").last ?? ""
+        for command in [
+            "route del default", "route del 10.244.0.0/24", "route add 10.244.0.1 dev eth0 scope link src 10.244.0.20",
+            "route add 10.244.0.0/24 via 10.244.0.1 dev eth0 src 10.244.0.20", "route add default via 10.244.0.1",
+        ] {
+            _ = try shell("ip -n \(name) -4 \(command)")
+        }
+        let ordinary = try lab.fingerprint()
+        for _ in 0..<2 {
+            #expect(await lab.ensure(lab.desired(.staticEgressGateway))?.code == .ok)
+            #expect(try await lab.way(to: PodLab.target) == .tunnel(source: PodLab.podAddress))
+            #expect(try await lab.way(to: PodLab.excluded) == .router(source: PodLab.podAddress))
+            #expect(try await lab.acceptsInbound(from: PodLab.target))
+        }
+        #expect(await PodNetworkProbe.capability.remove([lab.reference], PodNetworkProbe.context).first?.code == .ok)
+        #expect(try lab.fingerprint() == ordinary)
+    }
+
     @Test("changed exclusions and modes leave no routes of the former ones")
     func changes() async throws {
         let lab = try await PodLab("modes")
