@@ -28,6 +28,7 @@ let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", packa
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let nioCore: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
@@ -95,7 +96,7 @@ let package = Package(
             name: "Host",
             dependencies: [
                 "ProviderAPI", "ProviderKit", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
-                asyncHTTPClient, hummingbird, logging, serviceLifecycle, yams,
+                asyncHTTPClient, hummingbird, logging, serviceLifecycle, unixSignals, yams,
             ] + nioCore, swiftSettings: strict),
         .target(
             name: "Lab",

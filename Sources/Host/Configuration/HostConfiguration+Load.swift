@@ -25,8 +25,8 @@ extension HostConfiguration {
         do {
             root = try Yams.compose(yaml: text)
         } catch {
-            let reason = String(describing: error).split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }
-            throw HostError(.configuration, "\(name): is not YAML: \(reason.joined(separator: " "))")
+            let words = String(describing: error).split(whereSeparator: \.isWhitespace)
+            throw HostError(.configuration, "\(name): is not YAML: \(words.joined(separator: " "))")
         }
         let mistakes = SettingsReader.Mistakes()
         let configuration = root.flatMap { SettingsReader($0, path: "", mistakes: mistakes) }.flatMap(read)

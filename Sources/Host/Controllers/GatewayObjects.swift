@@ -39,14 +39,10 @@ struct GatewayObjects: Sendable {
     private func setFinalizers<Resource: KubernetesResource>(
         _ finalizers: [String], on object: Resource
     ) async throws -> Resource {
-        let patch: JSONValue = [
-            "metadata": [
-                "resourceVersion": .string(object.metadata.resourceVersion),
-                "finalizers": .array(finalizers.map { .string($0) }),
-            ]
-        ]
+        let patch: JSONValue = ["metadata": ["finalizers": .array(finalizers.map { .string($0) })]]
         return try await client.mergePatch(
-            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch)
+            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch,
+            resourceVersion: object.metadata.resourceVersion)
     }
 
     /// Writes a status if it differs from the one that was read.
@@ -69,7 +65,7 @@ struct GatewayObjects: Sendable {
     ///
     /// - Parameter make: the object to create if there is none.
     func ensure<Resource: KubernetesResource, Spec: Encodable>(
-        _ make: Resource, spec: KeyPath<Resource, Spec> & Sendable
+        _ make: Resource, spec: any KeyPath<Resource, Spec> & Sendable
     ) async throws -> Resource {
         let metadata = make.metadata
         guard let found = try await find(Resource.self, namespace: metadata.namespace, name: metadata.name) else {
@@ -87,14 +83,14 @@ struct GatewayObjects: Sendable {
         }
         if !isOwned {
             patch["metadata"] = [
-                "resourceVersion": .string(found.metadata.resourceVersion),
                 "ownerReferences": try JSONValue(
-                    found.metadata.ownerReferences.filter { $0.controller != true } + metadata.ownerReferences),
+                    found.metadata.ownerReferences.filter { $0.controller != true } + metadata.ownerReferences)
             ]
         }
         guard !patch.isEmpty else { return found }
         return try await client.mergePatch(
-            Resource.self, namespace: metadata.namespace, name: metadata.name, patch: JSONValue.object(patch))
+            Resource.self, namespace: metadata.namespace, name: metadata.name, patch: JSONValue.object(patch),
+            resourceVersion: found.metadata.resourceVersion)
     }
 
     /// Asks for the object's deletion.

@@ -77,7 +77,7 @@ struct StaticGatewayController: Sendable {
             return try await objects.client.create(
                 Secret(
                     metadata: ObjectMeta(name: name, namespace: settings.secretNamespace, labels: labels),
-                    type: "Opaque", data: try Self.keyData(try WireGuardKey.generatePrivate())))
+                    type: "Opaque", data: Self.keyData(try WireGuardPrivateKey.generate())))
         }
         var patch: [String: JSONValue] = [:]
         if let data = try Self.repairedKeyData(secret.data) { patch["data"] = try JSONValue(data) }
@@ -93,17 +93,17 @@ struct StaticGatewayController: Sendable {
     /// cost: pods that run know its public half.
     static func repairedKeyData(_ data: [String: Data]) throws -> [String: Data]? {
         let text = String(decoding: data[GatewayNames.privateKeyField] ?? Data(), as: UTF8.self)
-        guard let privateKey = try? WireGuardKey(base64: text) else {
-            return try keyData(try WireGuardKey.generatePrivate())
+        guard let privateKey = try? WireGuardPrivateKey(parsing: text) else {
+            return keyData(try WireGuardPrivateKey.generate())
         }
-        let whole = try keyData(privateKey)
+        let whole = keyData(privateKey)
         return data[GatewayNames.publicKeyField] == whole[GatewayNames.publicKeyField] ? nil : whole
     }
 
-    private static func keyData(_ privateKey: WireGuardKey) throws -> [String: Data] {
+    private static func keyData(_ privateKey: WireGuardPrivateKey) -> [String: Data] {
         [
-            GatewayNames.privateKeyField: Data(privateKey.base64.utf8),
-            GatewayNames.publicKeyField: Data(try privateKey.publicKey().base64.utf8),
+            GatewayNames.privateKeyField: Data(privateKey.exportBase64().utf8),
+            GatewayNames.publicKeyField: Data(privateKey.publicKey.description.utf8),
         ]
     }
 

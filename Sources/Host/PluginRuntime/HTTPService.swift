@@ -24,7 +24,9 @@ struct HTTPService: Sendable {
         guard request.url.hasPrefix("http://") || request.url.hasPrefix("https://") else {
             throw ProviderError(.invalid, "url \"\(request.url)\": only http and https are allowed")
         }
-        guard timeout > .zero else { throw ProviderError(.cancelled, "\(request.method) \(request.url): deadline passed") }
+        guard timeout > .zero else {
+            throw ProviderError(.cancelled, "\(request.method) \(request.url): deadline passed")
+        }
         var outgoing = HTTPClientRequest(url: request.url)
         outgoing.method = HTTPMethod(rawValue: request.method)
         outgoing.headers = HTTPHeaders(request.headers.map { ($0.name, $0.value) })
@@ -38,7 +40,8 @@ struct HTTPService: Sendable {
                 body: Data(buffer: body))
         } catch let error as NIOTooManyBytesError {
             throw ProviderError(
-                .terminal, "\(request.method) \(request.url): answer exceeds \(Self.maximumResponseBytes) bytes: \(error)")
+                .terminal,
+                "\(request.method) \(request.url): answer exceeds \(Self.maximumResponseBytes) bytes: \(error)")
         } catch is CancellationError {
             throw ProviderError(.cancelled, "\(request.method) \(request.url): cancelled")
         } catch {

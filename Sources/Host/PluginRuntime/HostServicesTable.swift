@@ -45,7 +45,9 @@ private func services(_ context: UnsafeMutableRawPointer?) -> InstanceServices? 
     context.map { Unmanaged<InstanceServices>.fromOpaque($0).takeUnretainedValue() }
 }
 
-private func hostLog(_ context: UnsafeMutableRawPointer?, _ level: egp_log_level, _ message: egp_bytes, _ metadata: egp_bytes) {
+private func hostLog(
+    _ context: UnsafeMutableRawPointer?, _ level: egp_log_level, _ message: egp_bytes, _ metadata: egp_bytes
+) {
     guard let services = services(context) else { return }
     let level: Logger.Level =
         switch level {
@@ -74,7 +76,8 @@ private func hostComplete(
         result =
             raw.result.length <= UInt64(BatchLimits.maximumBytes)
             ? .success(raw.result.copied)
-            : .failure(ProviderError(.terminal, "plugin \(services.name): result exceeds \(BatchLimits.maximumBytes) bytes"))
+            : .failure(
+                ProviderError(.terminal, "plugin \(services.name): result exceeds \(BatchLimits.maximumBytes) bytes"))
     } else {
         let code = ResultCode(borderCode: raw.code) ?? .terminal
         let delay = raw.retry_after_ns > 0 ? Int(raw.retry_after_ns / 1_000_000) : nil

@@ -4,6 +4,7 @@ import Logging
 import ProviderKit
 import Reconcile
 import ServiceLifecycle
+import UnixSignals
 
 /// One daemon from its configuration file to its end.
 public enum Daemon {

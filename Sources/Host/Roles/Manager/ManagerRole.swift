@@ -1,0 +1,83 @@
+import Kubernetes
+import Logging
+import ProviderKit
+import Reconcile
+import ServiceLifecycle
+import Synchronization
+
+/// The manager: three controllers over the chain of objects, and the watches that feed their queues.
+///
+/// One worker per controller, as upstream: two writes of one load balancer at a time would only conflict.
+public struct ManagerRole: Service {
+    private let client: KubernetesClient
+    private let logger: Logger
+    private let staticGateways: Controller
+    private let loadBalancers: Controller
+    private let nodePools: Controller
+    private let newNodes = SeenNodes()
+
+    public init(
+        settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
+        nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger
+    ) {
+        self.client = client
+        self.logger = logger
+        let objects = GatewayObjects(client: client)
+        let staticGateway = StaticGatewayController(objects: objects, events: events, settings: settings)
+        let balancer = LoadBalancerController(
+            objects: objects, loadBalancer: loadBalancer, events: events, settings: settings)
+        let pool = NodePoolController(objects: objects, nodePool: nodePool, events: events, settings: settings)
+        staticGateways = Controller(
+            name: "static-gateway", concurrency: 1, logger: logger, reconcile: staticGateway.reconcile)
+        loadBalancers = Controller(name: "load-balancer", concurrency: 1, logger: logger, reconcile: balancer.reconcile)
+        nodePools = Controller(name: "node-pool", concurrency: 1, logger: logger, reconcile: pool.reconcile)
+    }
+
+    public func run() async throws {
+        try await cancelWhenGracefulShutdown {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                for work in jobs { group.addTask { try await work() } }
+                // The first to end, by cancellation or error, ends the role.
+                defer { group.cancelAll() }
+                do { try await group.next() } catch is CancellationError {}
+            }
+        }
+    }
+
+    private var jobs: [@Sendable () async throws -> Void] {
+        let machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger) { [self] key in
+            nodePools.enqueue(key)
+            // Its status is copied up, and its end lets the owner of the same name go on.
+            loadBalancers.enqueue(key)
+        }
+        let balancers = Reflector(GatewayLBConfiguration.self, client: client, logger: logger) { [self] key in
+            loadBalancers.enqueue(key)
+            staticGateways.enqueue(key)
+        }
+        let gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { [self] key in
+            staticGateways.enqueue(key)
+        }
+        let nodes = GatewayNames.gatewayNodeLabels.map { label in
+            Reflector(
+                Node.self, client: client, scope: ListScope(labelSelector: "\(label.0)=\(label.1)"), logger: logger
+            ) { [self, newNodes] key in
+                // Nodes report their health every few seconds; only one that is new concerns the pool.
+                guard newNodes.insert(key) else { return }
+                for machine in machines.store.all { nodePools.enqueue(ObjectKey(machine)) }
+            }
+        }
+        return [
+            { [self] in await staticGateways.run() }, { [self] in await loadBalancers.run() },
+            { [self] in await nodePools.run() }, { try await gateways.run() }, { try await balancers.run() },
+            { try await machines.run() },
+        ] + nodes.map { reflector in { @Sendable in try await reflector.run() } }
+    }
+}
+
+/// Gateway nodes seen so far; a node that leaves and comes back under its name is healed by the periodic pass.
+private final class SeenNodes: Sendable {
+    private let keys = Mutex<Set<ObjectKey>>([])
+
+    /// - Returns: whether the node is new.
+    func insert(_ key: ObjectKey) -> Bool { keys.withLock { $0.insert(key).inserted } }
+}

@@ -1,0 +1,13 @@
+/// How one reconcile run of one key ended, and so when the next one is due.
+public enum Outcome: Sendable {
+    /// Nothing is left to do until something changes.
+    case done
+    /// Look again after this time; not an error.
+    case requeue(after: Duration)
+    /// A passing fault: again with the key's growing backoff.
+    case retry(any Error)
+    /// Repetition does not help: wait until the object changes.
+    case terminal(any Error)
+    /// The object changed between reading and writing: again soon; not an error.
+    case conflict
+}

@@ -1,0 +1,123 @@
+import Kubernetes
+import Logging
+
+/// Keeps an ``ObjectStore`` equal to the API server's objects of one kind: list, then watch, over and over
+/// (``ListWatchMachine``).
+public struct Reflector<Resource: KubernetesResource>: Sendable {
+    public let store: ObjectStore<Resource>
+    private let client: KubernetesClient
+    private let scope: ListScope
+    private let logger: Logger
+    private let clock: any Clock<Duration>
+    private let onChange: @Sendable (ObjectKey) -> Void
+
+    /// - Parameters:
+    ///   - scope: only these objects are read and kept.
+    ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not block.
+    public init(
+        _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(), logger: Logger,
+        clock: any Clock<Duration> = ContinuousClock(), onChange: @escaping @Sendable (ObjectKey) -> Void
+    ) {
+        store = ObjectStore()
+        self.client = client
+        self.scope = scope
+        var logger = logger
+        logger[metadataKey: "kind"] = .string(Resource.resourceType.kind)
+        self.logger = logger
+        self.clock = clock
+        self.onChange = onChange
+    }
+
+    /// Follows the objects until the task is cancelled; every fault is waited out.
+    public func run() async throws {
+        var machine = ListWatchMachine()
+        var random = SystemRandomNumberGenerator()
+        var pages: [Resource] = []
+        while true {
+            try Task.checkCancellation()
+            switch machine.next(using: &random) {
+            case .wait(let duration):
+                try await clock.sleep(for: duration)
+                machine.handle(.waited, using: &random)
+            case .list(let token):
+                if token == nil { pages = [] }
+                machine.handle(await list(token, into: &pages), using: &random)
+            case .watch(let version, let seconds):
+                await watch(version, seconds, &machine, &random)
+            }
+        }
+    }
+
+    private func list(_ token: String?, into pages: inout [Resource]) async -> ListWatchMachine.Input {
+        do {
+            let page = try await client.listPage(
+                Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
+            report(page.list.undecodable)
+            pages += page.list.items
+            if page.continueToken == nil {
+                for key in store.replaceAll(pages) { onChange(key) }
+                pages = []
+            }
+            return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
+        } catch {
+            return failed("list", error)
+        }
+    }
+
+    private func watch(
+        _ version: String, _ seconds: Int, _ machine: inout ListWatchMachine,
+        _ random: inout SystemRandomNumberGenerator
+    ) async {
+        let began = ContinuousClock.now
+        do {
+            for try await event in try await client.watch(
+                Resource.self, namespace: scope.namespace, labelSelector: scope.labelSelector,
+                fieldSelector: scope.fieldSelector, resourceVersion: version, timeoutSeconds: seconds)
+            {
+                apply(event)
+                machine.handle(.event(resourceVersion: event.resourceVersion), using: &random)
+            }
+            machine.handle(.watchEnded(after: ContinuousClock.now - began), using: &random)
+        } catch {
+            machine.handle(failed("watch", error), using: &random)
+        }
+    }
+
+    private func apply(_ event: WatchEvent<Resource>) {
+        switch event {
+        case .added(let object), .modified(let object):
+            store.set(object)
+            onChange(ObjectKey(object))
+        case .deleted(let object):
+            store.remove(ObjectKey(object))
+            onChange(ObjectKey(object))
+        case .bookmark: break
+        case .undecodable(let object, _, let isDeleted):
+            report([object])
+            guard isDeleted else { return }
+            let key = ObjectKey(namespace: object.namespace, name: object.name)
+            store.remove(key)
+            onChange(key)
+        }
+    }
+
+    /// An object nobody can read must not stop the others.
+    private func report(_ objects: [UndecodableObject]) {
+        for object in objects {
+            logger.warning(
+                "object cannot be read and is left out",
+                metadata: [
+                    "object": .string("\(object.namespace)/\(object.name)"), "reason": .string(object.reason),
+                ])
+        }
+    }
+
+    private func failed(_ action: String, _ error: any Error) -> ListWatchMachine.Input {
+        if !(error is CancellationError) {
+            logger.info(
+                "following objects was interrupted",
+                metadata: ["action": .string(action), "error": .string(String(describing: error))])
+        }
+        return .failed(ListWatchMachine.Failure(error))
+    }
+}
