@@ -1,0 +1,213 @@
+extension APIResourceCall {
+    private static let jsonTypes = ["application/json", "", "*/*"]
+
+    /// The options that come with every write.
+    private struct WriteOptions {
+        var dryRun: Bool
+        var fieldValidation: APIObjectWriter.FieldValidation
+    }
+
+    private func writeOptions() throws(APIStatusError) -> WriteOptions {
+        if let value = request.query["dryRun"], value != "All" {
+            throw .badRequest("the query parameter dryRun is \"\(value)\"; allowed: All")
+        }
+        var validation = APIObjectWriter.FieldValidation.warn
+        if let text = request.query["fieldValidation"] {
+            guard let value = APIObjectWriter.FieldValidation(rawValue: text) else {
+                throw .badRequest(
+                    "the query parameter fieldValidation is \"\(text)\"; allowed: Ignore, Warn, Strict")
+            }
+            validation = value
+        }
+        return WriteOptions(dryRun: request.query["dryRun"] != nil, fieldValidation: validation)
+    }
+
+    private func writer(_ options: WriteOptions) -> APIObjectWriter {
+        APIObjectWriter(
+            resource: resource, namespace: namespace, time: service.clock.text(),
+            fieldValidation: options.fieldValidation)
+    }
+
+    private var mediaType: String {
+        (request.contentType.split(separator: ";").first?.trimmed ?? "").lowercased()
+    }
+
+    private func parseBody(strict: Bool) throws(APIStatusError) -> APIValue {
+        do {
+            let (value, duplicates) = try APIValueParser.parseReportingDuplicates(request.body)
+            if strict, let duplicate = duplicates.first {
+                throw APIStatusError.badRequest("strict decoding error: duplicate field \"\(duplicate)\"")
+            }
+            return value
+        } catch let failure as APIValueParser.Failure {
+            throw .badRequest("the body of the request is not JSON: \(failure.message) at byte \(failure.offset)")
+        } catch let error as APIStatusError {
+            throw error
+        } catch {
+            throw .internalError("\(error)")
+        }
+    }
+
+    private func jsonBody(_ options: WriteOptions) throws(APIStatusError) -> APIValue {
+        guard Self.jsonTypes.contains(mediaType) else {
+            throw .unsupportedMediaType(
+                "the body of the request was in an unknown format - accepted media types include: application/json")
+        }
+        return try parseBody(strict: options.fieldValidation == .strict)
+    }
+
+    func create() async throws -> APICompleteAnswer {
+        if resource.isNamespaced, target.namespace == nil { throw APIStatusError.methodNotAllowed("POST") }
+        let options = try writeOptions()
+        let body = try jsonBody(options)
+        let writer = writer(options)
+        let uid = service.clock.makeUID()
+        let suffix = service.clock.makeNameSuffix()
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { transaction in
+            try writer.create(body, uid: uid, nameSuffix: suffix, in: &transaction)
+        }
+        return try answer(with: outcome.object, status: 201, warnings: outcome.warnings + definitionWarnings(body))
+    }
+
+    /// Remarks about a CRD that is taken but not fully honoured.
+    private func definitionWarnings(_ body: APIValue) -> [String] {
+        guard resource.groupResource == APIResourceRegistry.definitions else { return [] }
+        return CustomResourceDefinition.parse(body).warnings
+    }
+
+    func update() async throws -> APICompleteAnswer {
+        let options = try writeOptions()
+        let body = try jsonBody(options)
+        let writer = writer(options)
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { [name, target] transaction in
+            try writer.update(name, with: body, subresource: target.subresource, in: &transaction)
+        }
+        return try answer(with: outcome.object, warnings: outcome.warnings)
+    }
+
+    func patch() async throws -> APICompleteAnswer {
+        let options = try writeOptions()
+        let apply = try patchFunction(strict: options.fieldValidation == .strict)
+        let writer = writer(options)
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { [name, target] transaction in
+            try writer.patch(name, subresource: target.subresource, in: &transaction, apply: apply)
+        }
+        return try answer(with: outcome.object, warnings: outcome.warnings)
+    }
+
+    private typealias PatchFunction = @Sendable (APIValue) throws(APIStatusError) -> APIValue
+
+    private func patchFunction(strict: Bool) throws(APIStatusError) -> PatchFunction {
+        let accepted = "application/merge-patch+json, application/json-patch+json"
+        switch mediaType {
+        case "application/merge-patch+json":
+            let patch = try parseBody(strict: strict)
+            return { object throws(APIStatusError) in JSONMergePatch.apply(patch, to: object) }
+        case "application/json-patch+json":
+            let patch = try parseBody(strict: strict)
+            return { object throws(APIStatusError) in try JSONPatch.apply(patch, to: object) }
+        case "application/strategic-merge-patch+json":
+            guard let schema = resource.mergeSchema else {
+                throw .unsupportedMediaType(
+                    "the body of the request was in an unknown format - accepted media types include: \(accepted)")
+            }
+            let patch = try parseBody(strict: strict)
+            return { object throws(APIStatusError) in
+                try StrategicMergePatch.apply(patch, to: object, schema: schema)
+            }
+        case "application/apply-patch+yaml":
+            throw .unsupportedMediaType(
+                "server-side apply (application/apply-patch+yaml) is not offered by this server; "
+                    + "use client-side apply or \(accepted)")
+        default:
+            throw .unsupportedMediaType(
+                "the patch type \"\(mediaType)\" is not served; accepted media types include: \(accepted), "
+                    + "application/strategic-merge-patch+json")
+        }
+    }
+
+    /// The `binding` subresource: sets the node of a pod that has none.
+    func bind() async throws -> APICompleteAnswer {
+        let options = try writeOptions()
+        let body = try jsonBody(options)
+        guard let node = body[path: "target", "name"]?.stringValue, !node.isEmpty else {
+            throw APIStatusError.badRequest("a Binding needs target.name, the name of the node")
+        }
+        let writer = writer(options)
+        let resource = resource
+        _ = try await service.store.transact(dryRun: options.dryRun) { [name] transaction in
+            try writer.patch(name, subresource: nil, in: &transaction) { object throws(APIStatusError) in
+                if let bound = object[path: "spec", "nodeName"]?.stringValue, !bound.isEmpty {
+                    throw .conflict(resource, name, "pod \(name) is already assigned to node \"\(bound)\"")
+                }
+                var object = object
+                object[path: "spec", "nodeName"] = .string(node)
+                return object
+            }
+        }
+        return .value(success(), status: 201)
+    }
+
+    func delete() async throws -> APICompleteAnswer {
+        let options = try writeOptions()
+        let remover = try remover()
+        let key = key(name)
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { transaction in
+            try remover.remove(key, in: &transaction)
+        }
+        switch outcome {
+        case .terminating(let object): return try answer(with: object)
+        case .removed(let object):
+            return .value(
+                success(details: [
+                    "name": .string(name), "group": .string(resource.group), "kind": .string(resource.plural),
+                    "uid": .string(object.uid),
+                ]))
+        }
+    }
+
+    func deleteCollection() async throws -> APICompleteAnswer {
+        let options = try writeOptions()
+        let selection = try selection()
+        let remover = try remover()
+        let kind = resource.groupResource
+        let removed = try await service.store.transact(dryRun: options.dryRun) { transaction in
+            let selected = transaction.objects(of: kind, namespace: selection.namespace).filter(selection.matches)
+            for object in selected { _ = try remover.remove(object.key, in: &transaction) }
+            return selected
+        }
+        let items = try removed.map { try $0.decoded() }
+        return .value([
+            "kind": .string(resource.listKind), "apiVersion": .string(resource.apiVersion),
+            "metadata": ["resourceVersion": .string(String(service.store.revision))], "items": .array(items),
+        ])
+    }
+
+    private func success(details: APIValue? = nil) -> APIValue {
+        var status: APIValue = ["kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Success"]
+        status["details"] = details
+        return status
+    }
+
+    /// DeleteOptions may come in the body, in the query, or both; the body wins.
+    private func remover() throws(APIStatusError) -> APIObjectRemover {
+        var options = APIObjectRemover.Options()
+        let body = request.body.isEmpty ? [:] : try parseBody(strict: false)
+        let graceInQuery = try request.query.count("gracePeriodSeconds")
+        options.gracePeriodSeconds = body["gracePeriodSeconds"]?.integerValue ?? graceInQuery
+        options.uid = body[path: "preconditions", "uid"]?.stringValue
+        options.resourceVersion = body[path: "preconditions", "resourceVersion"]?.stringValue
+        if let text = body["propagationPolicy"]?.stringValue ?? request.query["propagationPolicy"] {
+            guard let propagation = APIObjectRemover.Options.Propagation(rawValue: text) else {
+                throw .badRequest(
+                    "propagationPolicy is \"\(text)\"; allowed: Background, Foreground, Orphan")
+            }
+            options.propagation = propagation
+        } else if body["orphanDependents"]?.boolValue == true {
+            options.propagation = .orphan
+        }
+        return APIObjectRemover(
+            resource: resource, options: options, time: service.clock.text(), timeAfter: service.clock.textAfter,
+            registry: service.registry)
+    }
+}
