@@ -81,8 +81,10 @@ private func ports(_ body: JSONValue) -> [String: Int] {
     @Test func `a second pass changes nothing`() throws {
         let body = try answered(editor.ensure([item("a"), item("b")], in: nil))
         #expect(editor.ensure([item("b"), item("a")], in: body).action == .keep)
-        #expect(editor.observe("a", in: body) == .init(frontendIP: "10.0.0.9", port: 6000))
-        #expect(editor.observe("b", in: body) == .init(frontendIP: "10.0.0.9", port: 6001))
+        #expect(
+            editor.observe(["a", "b", "c"], in: body) == [
+                "a": .init(frontendIP: "10.0.0.9", port: 6000), "b": .init(frontendIP: "10.0.0.9", port: 6001),
+            ])
     }
 
     @Test func `ports are the lowest free ones of the pool, and pools do not disturb each other`() throws {

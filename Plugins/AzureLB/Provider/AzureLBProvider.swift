@@ -89,15 +89,16 @@ public struct AzureLoadBalancer: CapabilityProvider {
                     editor.id, wanted, version: APIVersion.network, etag: current?.etag, deadline: context.deadline
                 ).body
             }
-            return Dictionary(items.map { ($0.id, outcome(of: $0.id, edit, body)) }) { first, _ in first }
+            let observed = editor.observe(items.map(\.id), in: body)
+            return items.reduce(into: [:]) { $0[$1.id] = outcome(of: $1.id, edit, observed) }
         }
     }
 
     private func outcome(
-        of item: String, _ edit: LoadBalancerEdit, _ body: JSONValue
+        of item: String, _ edit: LoadBalancerEdit, _ observed: [String: LoadBalancer.Observed]
     ) -> Result<LoadBalancer.Observed, ProviderError> {
         if let failure = edit.failures[item] { return .failure(failure) }
-        guard let observed = editor.observe(item, in: body) else {
+        guard let observed = observed[item] else {
             return .failure(ProviderError(.retry, "load balancer \(editor.id.name): rule \(item) has no address yet"))
         }
         return .success(observed)
@@ -168,7 +169,8 @@ public struct AzureLoadBalancer: CapabilityProvider {
     ) async throws -> [ItemResult<LoadBalancer.Observed>] {
         let body = try await read(context)?.body ?? [:]
         let ids = items.isEmpty ? editor.allItems(in: body) : items.map(\.id)
-        return ids.map { .ok($0, editor.observe($0, in: body)) }
+        let observed = editor.observe(ids, in: body)
+        return ids.map { .ok($0, observed[$0]) }
     }
 
     private func read(_ context: CallContext) async throws -> ARMResource? {

@@ -91,7 +91,7 @@ public struct AzureNodePool: CapabilityProvider {
             try await prefixes.remove($0.id, context)
         }
         for (item, prefix) in good {
-            if let failure = outcome.failure {
+            if let failure = outcome.failure(of: Names.managed(item.id)) {
                 outcomes[item.id] = .failure(failure)
             } else if case .failure(let error)? = leftovers[item.id] {
                 outcomes[item.id] = .failure(error)
@@ -142,7 +142,7 @@ public struct AzureNodePool: CapabilityProvider {
                     let outcome = try await writes.run(pool.id.description.lowercased()) {
                         try await writer.apply(wanted: [], unwanted: names, to: pool, context)
                     }
-                    if let failure = outcome.failure { throw failure }
+                    if let failure = outcome.failures.first { throw failure.error }
                 case .missing(let reason)?:
                     context.host.log(.warning, "pool is gone, removing its prefixes only", ["reason": reason.message])
                 case .failed(let error)?: throw error

@@ -10,8 +10,21 @@ struct PoolInstance: Sendable {
 /// What became of a pool: instances as they are, and what could not be written.
 struct PoolOutcome: Sendable {
     var instances: [PoolInstance] = []
-    /// The first error of an instance, in order of the instances; its pool is not as desired.
-    var failure: ProviderError?
+    /// Instances that could not be written, in order.
+    var failures: [InstanceFailure] = []
+
+    /// Why an ipConfiguration is not everywhere as it shall be; nil if it is. One that was in place before a write
+    /// failed is not to blame for it, and still works.
+    func failure(of name: String) -> ProviderError? {
+        failures.first { !$0.unaffected.contains(name) }?.error
+    }
+}
+
+/// An instance that could not be written.
+struct InstanceFailure: Error, Sendable {
+    var error: ProviderError
+    /// Wanted ipConfigurations that the instance had already, with their addresses.
+    var unaffected: Set<String> = []
 }
 
 /// Brings a scale set's model and each of its instances to the wanted addresses: one PUT of the model, one PUT per
@@ -33,9 +46,9 @@ struct ScaleSetWriter: Sendable {
         let instances = try await list(pool, context)
         let before = try await addresses(pool, context)
         var updated = false
-        var failures: [Int: ProviderError] = [:]
-        try await withThrowingTaskGroup(of: (Int, Result<Bool, ProviderError>).self) { group in
-            func collect(_ result: (Int, Result<Bool, ProviderError>)?) {
+        var failures: [Int: InstanceFailure] = [:]
+        try await withThrowingTaskGroup(of: (Int, Result<Bool, InstanceFailure>).self) { group in
+            func collect(_ result: (Int, Result<Bool, InstanceFailure>)?) {
                 switch result {
                 case (_, .success(let written))?: updated = updated || written
                 case (let index, .failure(let error))?: failures[index] = error
@@ -47,21 +60,33 @@ struct ScaleSetWriter: Sendable {
                 let known = before[instance["instanceId"]?.text ?? ""]
                 group.addTask {
                     do {
-                        return (
-                            index,
-                            .success(try await writeInstance(instance, editor, wanted, unwanted, known, pool, context))
-                        )
+                        let written = try await writeInstance(
+                            instance, editor, wanted, unwanted, known, pool, context)
+                        return (index, .success(written))
                     } catch {
-                        return (index, .failure(ProviderError(error)))
+                        let unaffected = Self.satisfied(wanted, on: instance, known, editor)
+                        return (index, .failure(InstanceFailure(error: ProviderError(error), unaffected: unaffected)))
                     }
                 }
             }
             while let result = try await group.next() { collect(result) }
         }
-        let after = updated ? try await addresses(pool, context) : before
+        let after = updated || !failures.isEmpty ? try await addresses(pool, context) : before
         return PoolOutcome(
             instances: instances.compactMap { Self.instance($0, after) },
-            failure: failures.min { $0.key < $1.key }?.value)
+            failures: failures.sorted { $0.key < $1.key }.map(\.value))
+    }
+
+    /// The wanted ipConfigurations that an instance has as they shall be, with their addresses.
+    private static func satisfied(
+        _ wanted: [WantedAddress], on instance: JSONValue, _ addresses: InstanceAddresses?, _ editor: InterfaceEditor
+    ) -> Set<String> {
+        let configurations = instance[instancePath]?.elements ?? []
+        let present = wanted.filter { address in
+            addresses?.primary != nil && addresses?.secondary[address.name.lowercased()] != nil
+                && (try? editor.edit(configurations, wanted: [address], unwanted: [])) == configurations
+        }
+        return Set(present.map(\.name))
     }
 
     /// The instances with their addresses; writes nothing.

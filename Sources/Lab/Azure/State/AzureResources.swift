@@ -64,6 +64,19 @@ extension AzureState {
         var interfaces: [InterfaceState]
 
         var networkConfigurations: [ARMValue] { networkProfile["networkInterfaceConfigurations"]?.elements ?? [] }
+
+        /// The NICs less the ipConfigurations that the instance's own model does not name any more: their addresses
+        /// are free for the ones it names anew.
+        var withoutDroppedConfigurations: [InterfaceState] {
+            let wanted = Set(
+                networkConfigurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
+                    .compactMap { $0["name"]?.text?.lowercased() })
+            return interfaces.map { interface in
+                var interface = interface
+                interface.ipConfigurations.removeAll { !wanted.contains($0.name.lowercased()) }
+                return interface
+            }
+        }
     }
 
     /// A network interface of an instance.

@@ -136,6 +136,22 @@ extension AzureState {
         guard let index = scaleSets[scaleSet]?.instances.firstIndex(where: { $0.instanceID == instanceID }),
             let instance = scaleSets[scaleSet]?.instances[index]
         else { return }
+        scaleSets[scaleSet]?.instances[index].interfaces = instance.withoutDroppedConfigurations
+        let interfaces: [InterfaceState]
+        do {
+            interfaces = try wantedInterfaces(of: instance)
+        } catch {
+            scaleSets[scaleSet]?.instances[index] = instance
+            throw error
+        }
+        let pools = Set((instance.interfaces + interfaces).flatMap(\.ipConfigurations).flatMap(\.backendPools))
+        let changed = instance.interfaces.map(\.ipConfigurations) != interfaces.map(\.ipConfigurations)
+        scaleSets[scaleSet]?.instances[index].interfaces = interfaces
+        if changed { touchLoadBalancers(ofPools: pools) }
+    }
+
+    /// The NICs that an instance's model asks for, with addresses.
+    private mutating func wantedInterfaces(of instance: InstanceState) throws(ARMFault) -> [InterfaceState] {
         var interfaces: [InterfaceState] = []
         var given = Set<AzureAddress>()
         for configuration in instance.networkConfigurations {
@@ -156,10 +172,7 @@ extension AzureState {
                     etag: changed ? identifiers.networkETag() : old?.etag ?? identifiers.networkETag(),
                     ipConfigurations: children))
         }
-        let pools = Set((instance.interfaces + interfaces).flatMap(\.ipConfigurations).flatMap(\.backendPools))
-        let changed = instance.interfaces.map(\.ipConfigurations) != interfaces.map(\.ipConfigurations)
-        scaleSets[scaleSet]?.instances[index].interfaces = interfaces
-        if changed { touchLoadBalancers(ofPools: pools) }
+        return interfaces
     }
 
     private func realise(
