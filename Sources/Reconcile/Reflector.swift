@@ -49,6 +49,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     }
 
     private func list(_ token: String?, into pages: inout [Resource]) async -> ListWatchMachine.Input {
+        let began = ContinuousClock.now
         do {
             let page = try await client.listPage(
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
@@ -60,7 +61,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             }
             return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
         } catch {
-            return failed("list", error)
+            return failed("list", error, began)
         }
     }
 
@@ -79,7 +80,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             }
             machine.handle(.watchEnded(after: ContinuousClock.now - began), using: &random)
         } catch {
-            machine.handle(failed("watch", error), using: &random)
+            machine.handle(failed("watch", error, began), using: &random)
         }
     }
 
@@ -112,12 +113,14 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         }
     }
 
-    private func failed(_ action: String, _ error: any Error) -> ListWatchMachine.Input {
+    private func failed(_ action: String, _ error: any Error, _ began: ContinuousClock.Instant)
+        -> ListWatchMachine.Input
+    {
         if !(error is CancellationError) {
             logger.info(
                 "following objects was interrupted",
                 metadata: ["action": .string(action), "error": .string(String(describing: error))])
         }
-        return .failed(ListWatchMachine.Failure(error))
+        return .failed(ListWatchMachine.Failure(error), after: ContinuousClock.now - began)
     }
 }

@@ -71,7 +71,7 @@ public struct GatewayVmssProfile: Codable, Sendable, Equatable {
     }
 }
 
-/// Where a pod's default route goes. A struct, so that an unknown value reaches validation instead of failing to decode.
+/// Where a pod's default route goes. A struct, so that an unknown value reaches validation instead of not decoding.
 public struct DefaultRoute: RawRepresentable, Codable, Sendable, Hashable {
     public var rawValue: String
 

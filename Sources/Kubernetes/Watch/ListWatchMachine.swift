@@ -1,0 +1,158 @@
+/// The list-watch protocol as a pure state machine: the driver asks what to do, does it, and says what came of it.
+///
+/// ```
+/// listing  --page with token-->  listing (next page)
+/// listing  --last page-------->  watching (from the list's version)
+/// listing  --failed----------->  wait, then list from the start
+/// watching --event, bookmark-->  watching (from the event's version)
+/// watching --ended------------>  watching; waits first if it was very short
+/// watching --failed----------->  wait, then watch; after three in a row list
+/// watching --gone (410)------->  list at once; waits first if it did just that
+/// ```
+public struct ListWatchMachine: Sendable {
+    /// Objects per page, as client-go.
+    public static let pageLimit = 500
+    /// What worked for this long resets the backoff.
+    public static let quietPeriod = Duration.seconds(10)
+
+    /// What the driver does next.
+    public enum Action: Sendable, Equatable {
+        /// Read a page; nil starts a new list, and what an unfinished one brought is thrown away.
+        case list(continueToken: String?)
+        /// Follow changes.
+        case watch(resourceVersion: String, timeoutSeconds: Int)
+        /// Sleep, then say ``ListWatchMachine/Input/waited``.
+        case wait(Duration)
+    }
+
+    /// What came of an action.
+    public enum Input: Sendable, Equatable {
+        /// A page arrived; the token asks for the next one.
+        case page(resourceVersion: String, continueToken: String?)
+        /// A change or a bookmark arrived.
+        case event(resourceVersion: String)
+        /// The server ended the watch in order, after this time.
+        case watchEnded(after: Duration)
+        /// The action failed, after this time.
+        case failed(Failure, after: Duration)
+        /// The wait is over.
+        case waited
+    }
+
+    /// Why an action failed, as far as it matters here.
+    public enum Failure: Sendable, Equatable {
+        /// The version or token is too old (410).
+        case gone
+        /// The server named a wait (429, 503).
+        case throttled(Duration)
+        /// Anything else.
+        case other
+    }
+
+    private enum State: Equatable {
+        case listing(continueToken: String?)
+        case watching(resourceVersion: String)
+    }
+
+    private let backoff: BackoffPolicy
+    private let watchSeconds: ClosedRange<Int>
+    private var state = State.listing(continueToken: nil)
+    private var waiting: Duration?
+    /// Failures since the last progress: a whole list or an event.
+    private var failures = 0
+    /// Consecutive failures of the watch from the present version.
+    private var watchFailures = 0
+    /// True from a relist after 410 until an event: a server whose every version is gone must not be hammered.
+    private var relistedWithoutProgress = false
+
+    /// - Parameters:
+    ///   - backoff: waits between failures; separate from that of reconciles.
+    ///   - watchSeconds: the server is asked to end each watch after a random time in this range, so that many clients
+    ///     do not return at once.
+    public init(
+        backoff: BackoffPolicy = BackoffPolicy(base: .milliseconds(800), cap: .seconds(30)),
+        watchSeconds: ClosedRange<Int> = 300...600
+    ) {
+        self.backoff = backoff
+        self.watchSeconds = watchSeconds
+    }
+
+    /// What to do now.
+    public func next(using random: inout some RandomNumberGenerator) -> Action {
+        if let waiting { return .wait(waiting) }
+        switch state {
+        case .listing(let token): return .list(continueToken: token)
+        case .watching(let version):
+            return .watch(resourceVersion: version, timeoutSeconds: Int.random(in: watchSeconds, using: &random))
+        }
+    }
+
+    /// Takes in what came of the action.
+    public mutating func handle(_ input: Input, using random: inout some RandomNumberGenerator) {
+        switch input {
+        case .waited: waiting = nil
+        case .page(let version, let token):
+            if let token {
+                state = .listing(continueToken: token)
+            } else {
+                state = .watching(resourceVersion: version)
+                watchFailures = 0
+                if !relistedWithoutProgress { failures = 0 }
+            }
+        case .event(let version):
+            // An object without a version cannot move the point of resumption.
+            if !version.isEmpty { state = .watching(resourceVersion: version) }
+            failures = 0
+            watchFailures = 0
+            relistedWithoutProgress = false
+        case .watchEnded(let length):
+            // A server that ends watches at once is as good as failing (client-go: "very short watch").
+            if length < .seconds(1) { wait(nil, using: &random) } else { failures = 0 }
+        case .failed(let failure, let length):
+            // A watch that stood for a while and then fell silent is no sign of an overloaded server.
+            if length >= Self.quietPeriod { failures = 0 }
+            fail(failure, using: &random)
+        }
+    }
+
+    private mutating func fail(_ failure: Failure, using random: inout some RandomNumberGenerator) {
+        switch (failure, state) {
+        case (.gone, .listing):
+            state = .listing(continueToken: nil)
+            wait(nil, using: &random)
+        case (.gone, .watching):
+            state = .listing(continueToken: nil)
+            if relistedWithoutProgress { wait(nil, using: &random) }
+            relistedWithoutProgress = true
+        case (.throttled(let wish), _): wait(wish, using: &random)
+        case (.other, .listing):
+            state = .listing(continueToken: nil)
+            wait(nil, using: &random)
+        case (.other, .watching):
+            watchFailures += 1
+            if watchFailures >= 3 { state = .listing(continueToken: nil) }
+            wait(nil, using: &random)
+        }
+    }
+
+    private mutating func wait(_ wish: Duration?, using random: inout some RandomNumberGenerator) {
+        let delay = backoff.delay(failures: failures, using: &random)
+        waiting = max(wish ?? .zero, delay)
+        failures += 1
+    }
+}
+
+extension ListWatchMachine.Failure {
+    /// What the machine has to know of an error.
+    public init(_ error: any Error) {
+        guard let error = error as? KubernetesError else {
+            self = .other
+            return
+        }
+        switch (error.code, error.retryAfter) {
+        case (.gone, _): self = .gone
+        case (_, .some(let wait)): self = .throttled(wait)
+        default: self = .other
+        }
+    }
+}
