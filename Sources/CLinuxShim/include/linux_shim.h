@@ -36,6 +36,13 @@ int shim_is_namespace_file(const char *path);
 /// memfd_create(2) with MFD_CLOEXEC: a file descriptor on an anonymous file in memory.
 int shim_memory_file(const char *name);
 
+/// Starts a program that is to outlive the caller: in a session of its own, in "/", with /dev/null as standard input,
+/// output and error, no other descriptor, no signal blocked and every signal's action the default. Its network
+/// namespace is that of the calling thread.
+///
+/// `arguments` and `environment` end with NULL. Returns 0 and sets `child`, or gives an errno as posix_spawn(3) does.
+int shim_spawn_detached(const char *binary, char *const arguments[], char *const environment[], pid_t *child);
+
 #ifdef __cplusplus
 }
 #endif

@@ -1,0 +1,115 @@
+import LinuxNet
+import ProviderKit
+
+/// The verbs of `tunnel/1`. Items of a batch are independent: each succeeds or fails alone.
+struct TunnelService: CapabilityProvider {
+    typealias Contract = Tunnel
+
+    /// Items under way at a time in one call. Each has a thread while it runs; starting a userspace process is the
+    /// most of it and bound by the processor.
+    private static let parallelism = 4
+
+    let offeredVerbs: Set<Verb> = [.ensure, .remove, .prune, .status]
+    private let worker: TunnelWorker
+    private let watcher: TunnelWatcher
+
+    init(worker: TunnelWorker) {
+        self.worker = worker
+        watcher = TunnelWatcher(
+            host: worker.host, node: worker.node, stallSeconds: worker.settings.stallSeconds)
+    }
+
+    func ensure(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
+        try await each(items, context) { [worker, watcher] item in
+            let spec = try TunnelSpec(item, settings: worker.settings)
+            let (observed, address) = try await worker.node.run { try worker.ensure(spec) }
+            switch spec.end {
+            case .pod: watcher.watch(address)
+            case .gateway: watcher.start()
+            }
+            return observed
+        }
+    }
+
+    func remove(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>] {
+        try await each(items, context) { [worker, watcher] item in
+            let namespace = NetworkNamespace(path: item.namespace)
+            watcher.forget(namespace, item.link)
+            try await worker.node.run { try worker.remove(namespace: namespace, link: item.link) }
+            return nil
+        }
+    }
+
+    func status(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
+        try await each(items, context) { [worker, watcher] item in
+            let namespace = NetworkNamespace(path: item.namespace)
+            let (observed, podEnd) = try await worker.node.run {
+                try worker.status(namespace: namespace, link: item.link)
+            }
+            if let podEnd { watcher.watch(podEnd) }
+            return observed
+        }
+    }
+
+    func prune(
+        keeping items: [Tunnel.Reference], namespaces: [String], _ context: CallContext
+    ) async throws -> [ItemResult<Nothing>] {
+        var unwanted: [Tunnel.Reference] = []
+        for path in Set(namespaces).sorted() {
+            let namespace = NetworkNamespace(path: path)
+            let links = try await convertingErrors { [worker] in
+                try await worker.node.run { try worker.ownLinks(in: namespace) }
+            }
+            let kept = Set(items.filter { $0.namespace == path }.map(\.link))
+            unwanted += links.filter { !kept.contains($0) }.map {
+                Tunnel.Reference(id: "\(path)/\($0)", namespace: path, link: $0)
+            }
+        }
+        try await convertingErrors { [worker] in
+            try await worker.node.run { try worker.removeLeftovers() }
+        }
+        for reference in unwanted {
+            worker.host.log(
+                .notice, "removing a tunnel that nobody wants",
+                ["link": reference.link, "namespace": reference.namespace])
+        }
+        return try await remove(unwanted, context)
+    }
+
+    private func convertingErrors<R: Sendable>(_ body: @Sendable () async throws -> R) async throws -> R {
+        do {
+            return try await body()
+        } catch {
+            throw ProviderError.from(error)
+        }
+    }
+
+    /// Does `work` for every item, a few at a time, and gives the results in the items' order.
+    private func each<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
+        _ items: [Item], _ context: CallContext, _ work: @escaping @Sendable (Item) async throws -> Observed?
+    ) async throws -> [ItemResult<Observed>] {
+        await withTaskGroup(of: (Int, ItemResult<Observed>).self) { group in
+            var results = [ItemResult<Observed>?](repeating: nil, count: items.count)
+            for (index, item) in items.enumerated() {
+                if index >= Self.parallelism, let (done, result) = await group.next() { results[done] = result }
+                group.addTask { (index, await Self.result(of: item, context, work)) }
+            }
+            for await (done, result) in group { results[done] = result }
+            return results.compactMap { $0 }
+        }
+    }
+
+    private static func result<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
+        of item: Item, _ context: CallContext, _ work: @Sendable (Item) async throws -> Observed?
+    ) async -> ItemResult<Observed> {
+        if Task.isCancelled { return .failed(item.id, ProviderError(.cancelled, "cancelled before it was begun")) }
+        guard context.host.now < context.deadline else {
+            return .failed(item.id, ProviderError(.retry, "the call's deadline passed before this item was begun"))
+        }
+        do {
+            return .ok(item.id, try await work(item))
+        } catch {
+            return .failed(item.id, ProviderError.from(error))
+        }
+    }
+}

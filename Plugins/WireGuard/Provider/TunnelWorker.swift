@@ -1,0 +1,128 @@
+import LinuxNet
+import ProviderKit
+
+/// Brings tunnels to what is asked. Everything here blocks; it runs on threads that are in the node's namespace, so that
+/// links made here keep their UDP sockets there.
+struct TunnelWorker: Sendable {
+    /// The node's own namespace: the home of UDP sockets and of links in the making.
+    let node: NetworkNamespace
+    let settings: WireGuardSettings
+    let forms: TunnelForms
+    let host: ProviderHost
+
+    /// Makes the tunnel be as asked; what is so already is left alone.
+    func ensure(_ spec: TunnelSpec) throws -> (observed: Tunnel.Observed, address: TunnelAddress) {
+        for warning in spec.warnings {
+            host.log(.warning, "peer not used as asked", ["link": spec.link, "reason": warning])
+        }
+        let target = try spec.namespace.open()
+        let routes = try RouteSocket.openBlocking(in: spec.namespace)
+        var device = try TunnelDevice.find(spec.link, in: spec.namespace, routes)
+        var status = WireGuardStatus()
+        if let found = device {
+            do {
+                status = try found.backend.status()
+            } catch let error as LinuxNetError
+                where found.form == .userspace && (error.code == .notFound || error.code == .timeout)
+            {
+                // Its process is gone or stuck; packets go nowhere. Nothing of it can be kept.
+                host.log(
+                    .warning, "tunnel process does not answer, making it anew",
+                    [
+                        "link": spec.link, "namespace": spec.namespace.path, "reason": error.description,
+                    ])
+                try found.remove(routes)
+                device = nil
+            }
+        }
+        if let device {
+            return try finish(spec, device, status, routes)
+        }
+        let maker = TunnelMaker(spec: spec, mtu: try mtu(for: spec), target: target, routes: routes)
+        return try maker.make(try forms.choose()) { device in
+            try finish(spec, device, try device.backend.status(), routes)
+        }
+    }
+
+    /// The part that is the same for a new link and an old one: works out what differs, and does just that.
+    private func finish(
+        _ spec: TunnelSpec, _ device: TunnelDevice, _ status: WireGuardStatus, _ routes: RouteSocket
+    ) throws -> (observed: Tunnel.Observed, address: TunnelAddress) {
+        let mtu = try mtu(for: spec)
+        let podKey = status.publicKey == nil ? try WireGuardPrivateKey.generate() : nil
+        let plan = TunnelPlan(
+            spec, status: status, link: try observe(device.link, routes), mtu: mtu, podKey: podKey)
+        if !plan.isEmpty { try apply(plan, spec, device, routes) }
+        let alias = device.isMarked ? device.link.alias ?? "" : spec.creationName
+        if !device.isMarked { try routes.setAlias(alias, index: device.link.index) }
+        let key = plan.configuration.privateKey?.publicKey ?? status.publicKey
+        return (
+            Tunnel.Observed(
+                link: spec.link, publicKey: key?.description ?? "", mtu: mtu, form: device.form.rawValue),
+            TunnelAddress(namespace: spec.namespace, link: spec.link, form: device.form, creationName: alias)
+        )
+    }
+
+    private func apply(
+        _ plan: TunnelPlan, _ spec: TunnelSpec, _ device: TunnelDevice, _ routes: RouteSocket
+    ) throws {
+        let index = device.link.index
+        for prefix in plan.removedRoutes { try routes.ensureNoRoute(Route(to: prefix, linkIndex: index)) }
+        if !plan.configuration.isEmpty { try device.backend.configure(plan.configuration) }
+        if let mtu = plan.mtu { try routes.setMTU(UInt32(mtu), index: index) }
+        for address in plan.removedAddresses {
+            try routes.ensureNoAddress(
+                InterfaceAddress(address.address, prefixLength: address.length, linkIndex: index))
+        }
+        if plan.addedAddresses.contains(where: { $0.address.family == .ipv6 }) {
+            try allowIPv6(on: spec.link, in: spec.namespace)
+        }
+        for address in plan.addedAddresses {
+            try routes.ensureAddress(
+                InterfaceAddress(
+                    address.address, prefixLength: address.length, linkIndex: index, skipsDuplicateDetection: true))
+        }
+        if plan.setUp { try routes.setUp(true, index: index) }
+        for prefix in plan.addedRoutes { try routes.replaceRoute(Route(to: prefix, linkIndex: index)) }
+    }
+
+    /// Container runtimes turn IPv6 off in pods that are to have none; the next hop fe80::1 needs it on this one link,
+    /// and the address must outlast the link's going down (upstream behaviour section 5.2, step 7).
+    private func allowIPv6(on link: String, in namespace: NetworkNamespace) throws {
+        try namespace.runBlocking {
+            try Sysctl.set("net/ipv6/conf/\(link)/disable_ipv6", "0")
+            try Sysctl.set("net/ipv6/conf/\(link)/keep_addr_on_down", "1")
+        }
+    }
+
+    private func observe(_ link: Link, _ routes: RouteSocket) throws -> ObservedLink {
+        let addresses = try routes.addresses(linkIndex: link.index)
+        let destinations = try routes.routes().filter {
+            $0.linkIndex == link.index && $0.originProtocol != Self.kernelProtocol && $0.gateway == nil
+                && $0.kind == .unicast
+        }
+        return ObservedLink(
+            mtu: Int(link.mtu), isUp: link.isUp,
+            addresses: Set(addresses.map { TunnelSpec.Address(address: $0.address, length: $0.prefixLength) }),
+            routes: Set(destinations.map(\.destination)))
+    }
+
+    /// RTPROT_KERNEL of linux/rtnetlink.h.
+    private static let kernelProtocol: UInt8 = 2
+
+    /// What the tunnel's MTU shall be, in bytes. A pod end's packets leave by the link that leads to its endpoint, a
+    /// gateway end's by the node's default route.
+    private func mtu(for spec: TunnelSpec) throws -> Int {
+        if let mtu = settings.mtu { return mtu }
+        let node = try RouteSocket.openBlocking(in: node)
+        let index: UInt32?
+        switch spec.end {
+        case .pod(let gateway):
+            index = gateway.endpoint.flatMap { try? node.lookup($0.address).linkIndex }
+        case .gateway:
+            index = try node.routes().first { $0.destination.isAll && $0.linkIndex != nil }?.linkIndex
+        }
+        let uplink = try index.flatMap { try node.link(index: $0) }
+        return TunnelMTU.derived(fromUplink: uplink.map { Int($0.mtu) } ?? TunnelMTU.ordinaryUplink)
+    }
+}
