@@ -181,6 +181,18 @@ private func put(_ host: ScriptedHost, seconds: Int = 20) async throws -> ARMRes
         #expect(elements.map { $0["name"] } == ["a", "b"] && host.requests.last?.url == next)
     }
 
+    @Test func `a pool of standalone machines is named as such`() async throws {
+        let machine = #"{"value": [{"name": "m", "tags": {"AKS-managed-poolName": "GWPOOL"}}]}"#
+        let host = ScriptedHost([
+            token, .init(status: 200, body: #"{"value": []}"#), .init(status: 200, body: machine),
+        ])
+        let pool = PoolSelector(nodepoolName: "gwpool")
+        let found = try await PoolDirectory(client: client(host))
+            .find([pool], deadline: host.now().advanced(by: .seconds(20)))
+        let error = #expect(throws: ProviderError.self) { _ = try found[pool]?.get() }
+        #expect(error?.code == .unsupported && error?.message.contains("standalone virtual machines") == true)
+    }
+
     @Test func `waits grow, and a Retry-After wins`() {
         var schedule = PollSchedule()
         let waits = (0..<15).map { _ in schedule.wait(retryAfterSeconds: nil) }

@@ -9,8 +9,9 @@ struct WantedAddress: Sendable, Equatable {
     var prefix: ResourceID?
 }
 
-/// Decides, without IO, what the network configuration of a scale set or of an instance must look like. Shapes are those
-/// of the Go system (upstream behaviour section 3.4); other people's NICs, ipConfigurations and pools are not touched.
+/// Decides, without IO, what the network configuration of a scale set or of an instance must look like. Shapes are
+/// those of the Go system (upstream behaviour section 3.4); other people's NICs, ipConfigurations and pools are not
+/// touched.
 struct InterfaceEditor: Sendable {
     /// The load balancer's backend pool that the primary ipConfiguration joins while the NIC has a managed one.
     let backendPool: ResourceID
@@ -55,8 +56,8 @@ struct InterfaceEditor: Sendable {
         return result
     }
 
-    /// The pool is on the primary ipConfiguration exactly while the NIC has an ipConfiguration of ours: floating IP does
-    /// not work on secondary ones.
+    /// The pool is on the primary ipConfiguration exactly while the NIC has an ipConfiguration of ours: floating IP
+    /// does not work on secondary ones.
     private func setMembership(_ children: inout [JSONValue], _ primary: Int) {
         let isNeeded = children.contains { Names.isManaged($0["name"]?.text ?? "") }
         let old = children[primary][Self.pools]?.elements ?? []

@@ -66,8 +66,8 @@ struct PrefixKeeper: Sendable {
         return prefix
     }
 
-    /// The managed prefix, made if it is missing. An existing one is used whatever its length: its addresses are known to
-    /// partners.
+    /// The managed prefix, made if it is missing. An existing one is used whatever its length: its addresses are known
+    /// to partners.
     private func managed(_ uid: String, _ length: Int, _ context: CallContext) async throws -> EgressPrefix {
         let id = managedID(uid)
         let old = try await client.get(id, version: APIVersion.network, deadline: context.deadline)

@@ -69,8 +69,8 @@ extension AzureSimulator {
     public struct ScaleSet: Sendable {
         public var name: String
         public var tags: [String: String]
-        /// `osProfile.computerName` of each instance, in order; ids are 0, 1, ... Their primary private addresses are the
-        /// first free ones of the subnet, in this order.
+        /// `osProfile.computerName` of each instance, in order; ids are 0, 1, ... Their primary private addresses are
+        /// the first free ones of the subnet, in this order.
         public var computerNames: [String]
         /// Name of the subnet of the primary ipConfiguration.
         public var subnet: String

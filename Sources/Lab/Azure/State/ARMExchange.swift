@@ -55,7 +55,7 @@ struct ARMResponse: Sendable {
 /// What a request is about, after its path was read.
 struct ARMTarget: Sendable {
     let provider: ARMProvider
-    /// The types of the path in lower case, joined by a slash: `loadbalancers`, `virtualmachinescalesets/virtualmachines`.
+    /// The types of the path in lower case, joined by a slash: `virtualmachinescalesets/virtualmachines`.
     let type: String
     /// One name per type; one fewer for a list.
     let names: [String]

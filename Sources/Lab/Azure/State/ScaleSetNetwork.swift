@@ -130,8 +130,8 @@ extension AzureState {
         }
     }
 
-    /// Brings the NICs of an instance to what its own model says: addresses of unchanged ipConfigurations stay, the rest
-    /// are given out or returned.
+    /// Brings the NICs of an instance to what its own model says: addresses of unchanged ipConfigurations stay, the
+    /// rest are given out or returned.
     mutating func realise(instance instanceID: String, of scaleSet: String) throws(ARMFault) {
         guard let index = scaleSets[scaleSet]?.instances.firstIndex(where: { $0.instanceID == instanceID }),
             let instance = scaleSets[scaleSet]?.instances[index]
