@@ -6,11 +6,18 @@ import Synchronization
 public final class Controller: Sendable {
     /// Runs by how they ended.
     public struct Counts: Sendable, Equatable {
+        /// Ended with ``Outcome/done``.
         public var done = 0
+        /// Ended with ``Outcome/requeue(after:)``.
         public var requeued = 0
+        /// Ended with ``Outcome/retry(_:)``.
         public var retried = 0
+        /// Ended with ``Outcome/terminal(_:)``.
         public var terminal = 0
+        /// Ended with ``Outcome/conflict``.
         public var conflicts = 0
+        /// Runs that had to be cancelled at their deadline; they are counted by their outcome, too.
+        public var timeouts = 0
     }
 
     /// The queue, and the workers' one way to wait: the sleeping dispatcher is resumed by every change.
@@ -22,21 +29,24 @@ public final class Controller: Sendable {
         var wasNudged = false
     }
 
+    /// Name in logs and metrics.
     public let name: String
     private let logger: Logger
     private let clock: any Clock<Duration>
     private let elapsed: @Sendable () -> Duration
     private let reconcile: @Sendable (ObjectKey) async -> Outcome
+    private let runDeadline: Duration?
     private let state: Mutex<State>
 
     /// - Parameters:
     ///   - concurrency: runs at a time, 1 or more.
+    ///   - runDeadline: a run is cancelled after this time and tried again with backoff; nil: never.
     ///   - clock: for delays; tests bring one that they move.
-    ///   - reconcile: reads everything it needs by the key, acts, and says when to be called again. It must end when its
-    ///     task is cancelled.
+    ///   - reconcile: reads everything it needs by the key, acts, and says when to be called again. It must end when
+    ///     its task is cancelled.
     public init(
         name: String, concurrency: Int, backoff: BackoffPolicy = WorkQueue<ObjectKey>.defaultBackoff, logger: Logger,
-        clock: some Clock<Duration> = ContinuousClock(),
+        runDeadline: Duration? = nil, clock: some Clock<Duration> = ContinuousClock(),
         reconcile: @escaping @Sendable (ObjectKey) async -> Outcome
     ) {
         self.name = name
@@ -45,6 +55,7 @@ public final class Controller: Sendable {
         let begin = clock.now
         elapsed = { begin.duration(to: clock.now) }
         self.reconcile = reconcile
+        self.runDeadline = runDeadline
         state = Mutex(State(queue: WorkQueue(backoff: backoff), free: max(concurrency, 1)))
     }
 
@@ -85,7 +96,7 @@ public final class Controller: Sendable {
     }
 
     private func work(_ key: ObjectKey) async {
-        let outcome = await reconcile(key)
+        let outcome = await runInTime(key)
         log(key, outcome)
         let now = elapsed()
         change { state in
@@ -93,6 +104,27 @@ public final class Controller: Sendable {
             state.queue.finish(key, outcome: outcome, now: now, using: &random)
             state.counts.count(outcome)
             state.free += 1
+        }
+    }
+
+    /// One run, cancelled at the deadline. It is waited for even then: a key never has two runs.
+    private func runInTime(_ key: ObjectKey) async -> Outcome {
+        guard let runDeadline else { return await reconcile(key) }
+        return await withTaskGroup(of: Outcome?.self) { group in
+            group.addTask { await self.reconcile(key) }
+            group.addTask { [clock] in
+                try? await clock.sleep(for: runDeadline)
+                return nil
+            }
+            let first = await group.next() ?? nil
+            group.cancelAll()
+            if let first { return first }
+            let late = await group.next() ?? nil
+            guard !Task.isCancelled else { return late ?? .done }
+            change { $0.counts.timeouts += 1 }
+            // What ended well after all stands; a run cut short is tried again, whatever it says about being cancelled.
+            if case .done? = late { return .done }
+            return .retry(ReconcileError(.runDeadlineExceeded, "a run took longer than \(runDeadline)"))
         }
     }
 

@@ -7,14 +7,31 @@ import Synchronization
 public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     private struct State {
         var objects: [ObjectKey: Resource] = [:]
+        /// Index name to index value to the keys of its objects.
+        var indexes: [String: [String: Set<ObjectKey>]] = [:]
         var isSynced = false
         var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
         var nextWaiter: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    /// Gives the values under which an object is found in an index; none leaves it out.
+    public typealias IndexFunction = @Sendable (Resource) -> [String]
 
-    public init() {}
+    private let state = Mutex(State())
+    private let indexFunctions: [String: IndexFunction]
+
+    /// - Parameter indexes: functions by index name, such as one that gives the owner's uid. They must depend on nothing
+    ///   but the object.
+    public init(indexes: [String: IndexFunction] = [:]) {
+        indexFunctions = indexes
+    }
+
+    /// The objects that an index function gave this value for, in no particular order; none for an unknown index.
+    public func objects(inIndex index: String, value: String) -> [Resource] {
+        state.withLock { state in
+            (state.indexes[index]?[value] ?? []).compactMap { state.objects[$0] }
+        }
+    }
 
     /// The object, if it is known.
     public subscript(key: ObjectKey) -> Resource? { state.withLock { $0.objects[key] } }
@@ -61,6 +78,8 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
             let gone = state.objects.keys.filter { fresh[$0] == nil }
             let changed = fresh.filter { state.objects[$0.key] != $0.value }.map(\.key)
             state.objects = fresh
+            state.indexes = [:]
+            for (key, object) in fresh { enter(object, key, &state) }
             state.isSynced = true
             defer { state.waiters = [:] }
             return (changed + gone, Array(state.waiters.values))
@@ -70,12 +89,43 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     }
 
     /// Takes over one object.
-    public func set(_ object: Resource) {
-        state.withLock { $0.objects[ObjectKey(object)] = object }
+    ///
+    /// - Returns: the state known before, if any.
+    @discardableResult
+    public func set(_ object: Resource) -> Resource? {
+        let key = ObjectKey(object)
+        return state.withLock { state in
+            let old = state.objects.updateValue(object, forKey: key)
+            if let old { leave(old, key, &state) }
+            enter(object, key, &state)
+            return old
+        }
     }
 
     /// Forgets one object.
-    public func remove(_ key: ObjectKey) {
-        _ = state.withLock { $0.objects.removeValue(forKey: key) }
+    ///
+    /// - Returns: the state known before, if any.
+    @discardableResult
+    public func remove(_ key: ObjectKey) -> Resource? {
+        state.withLock { state in
+            let old = state.objects.removeValue(forKey: key)
+            if let old { leave(old, key, &state) }
+            return old
+        }
+    }
+
+    private func enter(_ object: Resource, _ key: ObjectKey, _ state: inout State) {
+        for (index, function) in indexFunctions {
+            for value in function(object) { state.indexes[index, default: [:]][value, default: []].insert(key) }
+        }
+    }
+
+    private func leave(_ object: Resource, _ key: ObjectKey, _ state: inout State) {
+        for (index, function) in indexFunctions {
+            for value in function(object) {
+                state.indexes[index]?[value]?.remove(key)
+                if state.indexes[index]?[value]?.isEmpty == true { state.indexes[index]?[value] = nil }
+            }
+        }
     }
 }

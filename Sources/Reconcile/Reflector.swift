@@ -4,6 +4,7 @@ import Logging
 /// Keeps an ``ObjectStore`` equal to the API server's objects of one kind: list, then watch, over and over
 /// (``ListWatchMachine``).
 public struct Reflector<Resource: KubernetesResource>: Sendable {
+    /// What is known; the reflector is its only writer.
     public let store: ObjectStore<Resource>
     private let client: KubernetesClient
     private let scope: ListScope
@@ -13,12 +14,16 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
 
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
-    ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not block.
+    ///   - indexes: see ``ObjectStore/init(indexes:)``.
+    ///   - clock: for the waits between failures.
+    ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
+    ///     block.
     public init(
-        _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(), logger: Logger,
+        _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
+        indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
         clock: any Clock<Duration> = ContinuousClock(), onChange: @escaping @Sendable (ObjectKey) -> Void
     ) {
-        store = ObjectStore()
+        store = ObjectStore(indexes: indexes)
         self.client = client
         self.scope = scope
         var logger = logger
@@ -48,13 +53,14 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         }
     }
 
+    /// Reads one page; the last one makes the store equal to the list at once.
     private func list(_ token: String?, into pages: inout [Resource]) async -> ListWatchMachine.Input {
         let began = ContinuousClock.now
         do {
             let page = try await client.listPage(
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
             report(page.list.undecodable)
-            pages += page.list.items
+            pages += page.list.items + page.list.undecodable.compactMap(lastReadable)
             if page.continueToken == nil {
                 for key in store.replaceAll(pages) { onChange(key) }
                 pages = []
@@ -100,6 +106,11 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             store.remove(key)
             onChange(key)
         }
+    }
+
+    /// An object that is there but cannot be read is not gone: what was known of it stays.
+    private func lastReadable(_ object: UndecodableObject) -> Resource? {
+        store[ObjectKey(namespace: object.namespace, name: object.name)]
     }
 
     /// An object nobody can read must not stop the others.

@@ -7,8 +7,8 @@ import Kubernetes
 /// - Of several delayed adds of a key the earliest counts; an immediate add overrides a delay.
 /// - Ready keys are handed out in the order in which they became ready.
 ///
-/// Times are durations since an arbitrary start, given by the caller. The queue holds at most one entry per key, so it is
-/// bounded by the number of objects.
+/// Times are durations since an arbitrary start, given by the caller. The queue holds at most one entry per key, so it
+/// is bounded by the number of objects.
 public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
     private var ready: [Key] = []
     private var head = 0
@@ -24,6 +24,7 @@ public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
         BackoffPolicy(base: .milliseconds(5), cap: .seconds(1000), jitter: 0.1)
     }
 
+    /// Starts empty.
     public init(backoff: BackoffPolicy = Self.defaultBackoff) {
         self.backoff = backoff
     }
