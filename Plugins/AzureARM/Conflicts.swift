@@ -52,3 +52,18 @@ public func retryingConflicts<Value: Sendable>(
     }
     throw ProviderError(.conflict, "the target keeps changing")
 }
+
+/// A value that was read before a loop of attempts: good for the first attempt only.
+public actor FirstValue<Value: Sendable> {
+    private var value: Value?
+
+    public init(_ value: Value) {
+        self.value = value
+    }
+
+    /// The value, once; nil from then on.
+    public func take() -> Value? {
+        defer { value = nil }
+        return value
+    }
+}

@@ -11,8 +11,14 @@ import Synchronization
 public final class TestHost: HostServices {
     private let lines = Mutex<[String]>([])
     private let start = ContinuousClock.now
+    private let jump: Duration
+    private let jumped = Mutex(false)
 
-    public init() {}
+    /// - Parameter clockJumpAfterWrite: how far the host's clock leaps once the first PUT was answered; lets a test be
+    ///   late without waiting.
+    public init(clockJumpAfterWrite: Duration = .zero) {
+        jump = clockJumpAfterWrite
+    }
 
     /// Everything that was logged so far, metadata included.
     public var log: [String] { lines.withLock { $0 } }
@@ -22,7 +28,8 @@ public final class TestHost: HostServices {
     }
 
     public func now() -> HostInstant {
-        HostInstant(nanoseconds: 0).advanced(by: ContinuousClock.now - start)
+        let elapsed = ContinuousClock.now - start
+        return HostInstant(nanoseconds: 0).advanced(by: jumped.withLock { $0 } ? elapsed + jump : elapsed)
     }
 
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
@@ -36,6 +43,7 @@ public final class TestHost: HostServices {
         do {
             let (data, response) = try await URLSession.shared.data(for: converted)
             guard let http = response as? HTTPURLResponse else { throw URLError(.badServerResponse) }
+            if request.method == "PUT" { jumped.withLock { $0 = true } }
             let headers = http.allHeaderFields.map { HTTPField("\($0.key)".lowercased(), "\($0.value)") }
             return HTTPResponse(status: http.statusCode, headers: headers, body: data)
         } catch {

@@ -51,7 +51,8 @@ public struct AzureLoadBalancer: CapabilityProvider {
         if !placed.isEmpty {
             let batch = placed
             let written = try await writes.run(editor.id.description) {
-                try await isolatingFailures(batch) { try await ensureTogether($0, context) }
+                let first = FirstValue(try await read(context))
+                return try await isolatingFailures(batch) { try await ensureTogether($0, first, context) }
             }
             outcomes.merge(written) { first, _ in first }
         }
@@ -75,10 +76,10 @@ public struct AzureLoadBalancer: CapabilityProvider {
 
     /// One read, one decision, at most one write; from the start again if somebody else wrote in between.
     private func ensureTogether(
-        _ items: [LoadBalancerItem], _ context: CallContext
+        _ items: [LoadBalancerItem], _ first: FirstValue<ARMResource?>, _ context: CallContext
     ) async throws -> [String: Result<LoadBalancer.Observed, ProviderError>] {
         try await retryingConflicts(host: context.host, deadline: context.deadline) {
-            let current = try await read(context)
+            let current = try await latest(first, context)
             let edit = editor.ensure(items, in: current?.body)
             if edit.addsFrontend { try await checkSubnet(context) }
             var body = current?.body ?? [:]
@@ -119,8 +120,9 @@ public struct AzureLoadBalancer: CapabilityProvider {
         _ items: [PoolReference], _ context: CallContext
     ) async throws -> [ItemResult<Nothing>] {
         let outcomes = try await writes.run(editor.id.description) {
-            try await isolatingFailures(items) { batch in
-                try await removeTogether(batch, context)
+            let first = FirstValue(try await read(context))
+            return try await isolatingFailures(items) { batch in
+                try await removeTogether(batch, first, context)
                 return batch.reduce(into: [:]) { $0[$1.id] = Result<Nothing, ProviderError>.success(Nothing()) }
             }
         }
@@ -129,9 +131,11 @@ public struct AzureLoadBalancer: CapabilityProvider {
         }
     }
 
-    private func removeTogether(_ items: [PoolReference], _ context: CallContext) async throws {
+    private func removeTogether(
+        _ items: [PoolReference], _ first: FirstValue<ARMResource?>, _ context: CallContext
+    ) async throws {
         try await retryingConflicts(host: context.host, deadline: context.deadline) {
-            guard let current = try await read(context) else { return }
+            guard let current = try await latest(first, context) else { return }
             let poolIDs = try await poolIDs(ofLost: items, in: current.body, context)
             let edit = editor.remove(items.map(\.id), poolIDs: poolIDs, from: current.body)
             switch edit.action {
@@ -171,6 +175,13 @@ public struct AzureLoadBalancer: CapabilityProvider {
         let ids = items.isEmpty ? editor.allItems(in: body) : items.map(\.id)
         let observed = editor.observe(ids, in: body)
         return ids.map { .ok($0, observed[$0]) }
+    }
+
+    /// What was read before the first attempt, and a fresh read for every later one. The first read is done outside of
+    /// the batch's halving: a configuration that Azure refuses to read costs one call, not one per item.
+    private func latest(_ first: FirstValue<ARMResource?>, _ context: CallContext) async throws -> ARMResource? {
+        if let known = await first.take() { return known }
+        return try await read(context)
     }
 
     private func read(_ context: CallContext) async throws -> ARMResource? {

@@ -109,7 +109,7 @@ struct ScaleSetWriter: Sendable {
         _ editor: InterfaceEditor, _ wanted: [WantedAddress], _ unwanted: Set<String>, _ pool: ScaleSetPool,
         _ context: CallContext
     ) async throws {
-        let first = FirstRead(pool.resource)
+        let first = FirstValue(pool.resource)
         try await retryingConflicts(host: context.host, deadline: context.deadline) {
             let current: ARMResource
             if let read = await first.take() {
@@ -169,7 +169,7 @@ struct ScaleSetWriter: Sendable {
             !wanted.isEmpty
             && (addresses?.primary == nil
                 || wanted.contains { addresses?.secondary[$0.name.lowercased()] == nil })
-        let first = FirstRead(ARMResource(body: listed))
+        let first = FirstValue(ARMResource(body: listed))
         return try await retryingConflicts(host: context.host, deadline: context.deadline) {
             let current: ARMResource
             if let read = await first.take() {
@@ -197,19 +197,5 @@ struct ScaleSetWriter: Sendable {
                 id, body, version: APIVersion.compute, etag: current.etag, deadline: context.deadline)
             return true
         }
-    }
-}
-
-/// The read that the caller had already done: good for the first attempt only.
-private actor FirstRead {
-    private var resource: ARMResource?
-
-    init(_ resource: ARMResource) {
-        self.resource = resource
-    }
-
-    func take() -> ARMResource? {
-        defer { resource = nil }
-        return resource
     }
 }
