@@ -53,6 +53,7 @@ extension CapabilityClient {
 extension ItemResult {
     /// The failure of an item whose code is not ``ResultCode/ok``.
     var error: ProviderError {
-        ProviderError(code, message ?? "item \"\(id)\": \(code.rawValue)", retryAfterMilliseconds: retryAfterMilliseconds)
+        ProviderError(
+            code, message ?? "item \"\(id)\": \(code.rawValue)", retryAfterMilliseconds: retryAfterMilliseconds)
     }
 }

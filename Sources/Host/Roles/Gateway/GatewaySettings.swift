@@ -15,7 +15,9 @@ public struct GatewaySettings: Codable, Sendable, Equatable {
     public var drainSeconds = 10
 
     /// All fields, for messages about unknown ones.
-    public static let fieldNames = ["secretNamespace", "gatewayProbePort", "networkNamespace", "uplink", "drainSeconds"]
+    public static let fieldNames = [
+        "secretNamespace", "gatewayProbePort", "networkNamespace", "uplink", "drainSeconds",
+    ]
 
     /// The defaults.
     public init() {}

@@ -208,7 +208,8 @@ extension CNIRequestHandler {
         }
         let missing = target.expectedDestinations.subtracting(network.routes.map(\.destination))
         guard missing.isEmpty else {
-            throw broken("the pod's routes are not as they should be", "missing: \(missing.sorted().joined(separator: ", "))")
+            throw broken(
+                "the pod's routes are not as they should be", "missing: \(missing.sorted().joined(separator: ", "))")
         }
     }
 

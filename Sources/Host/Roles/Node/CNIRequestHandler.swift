@@ -87,8 +87,10 @@ struct CNIRequestHandler: Sendable {
         switch error {
         case let error as CNIFailure: error
         case let error as KubernetesError:
-            CNIFailure(.tryAgainLater, "the Kubernetes API: \(error.message)", details: "advice: \(error.advice.rawValue)")
-        case let error as ProviderError: CNIFailure(.tryAgainLater, error.message, details: "provider: \(error.code.rawValue)")
+            CNIFailure(
+                .tryAgainLater, "the Kubernetes API: \(error.message)", details: "advice: \(error.advice.rawValue)")
+        case let error as ProviderError:
+            CNIFailure(.tryAgainLater, error.message, details: "provider: \(error.code.rawValue)")
         case is CancellationError: CNIFailure(.tryAgainLater, "the request took too long, or the daemon stops")
         default: CNIFailure(.tryAgainLater, String(describing: error))
         }

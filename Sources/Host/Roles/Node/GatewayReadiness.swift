@@ -41,7 +41,9 @@ actor GatewayReadiness {
         for name in missing { laggards[name] = clock.now.advanced(by: .seconds(60)) }
         logger.warning(
             "gateways do not list the new peer yet",
-            metadata: ["configuration": .string(configuration), "gateways": .array(missing.sorted().map { .string($0) })])
+            metadata: [
+                "configuration": .string(configuration), "gateways": .array(missing.sorted().map { .string($0) }),
+            ])
     }
 
     /// Names of the gateways that serve the configuration but do not list the peer.

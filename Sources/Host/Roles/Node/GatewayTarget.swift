@@ -36,7 +36,8 @@ struct GatewayTarget: Sendable, Equatable {
         }
         guard let route = PodNetwork.DefaultRoute(rawValue: configuration.spec.defaultRoute.rawValue) else {
             throw CNIFailure(
-                .configuration, "\(label): spec.defaultRoute \"\(configuration.spec.defaultRoute.rawValue)\" is unknown",
+                .configuration,
+                "\(label): spec.defaultRoute \"\(configuration.spec.defaultRoute.rawValue)\" is unknown",
                 details: "allowed: azureNetworking, staticEgressGateway")
         }
         name = configuration.metadata.name

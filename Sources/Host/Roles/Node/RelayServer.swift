@@ -42,7 +42,7 @@ struct RelayServer: Sendable {
                         running += 1
                         group.addTask { await serve(connection) }
                     }
-                } catch where !Task.isCancelled {
+                } catch  where !Task.isCancelled {
                     logger.error("CNI socket failed", metadata: ["error": .string(String(describing: error))])
                 } catch {
                     // Stopping: exchanges in flight are cancelled, and undo what they began.

@@ -1,0 +1,50 @@
+import Kubernetes
+import Reconcile
+
+/// ``NodeAPI`` on a real client.
+struct KubernetesNodeAPI: NodeAPI {
+    let client: KubernetesClient
+    let events: EventRecorder
+
+    func pod(namespace: String, name: String) async throws -> Pod {
+        try await client.get(Pod.self, namespace: namespace, name: name)
+    }
+
+    func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration {
+        try await client.get(StaticGatewayConfiguration.self, namespace: namespace, name: name)
+    }
+
+    func endpoint(namespace: String, name: String) async throws -> PodEndpoint {
+        try await client.get(PodEndpoint.self, namespace: namespace, name: name)
+    }
+
+    func endpoints() async throws -> [PodEndpoint] {
+        try await client.list(PodEndpoint.self).items
+    }
+
+    func create(_ endpoint: PodEndpoint) async throws -> PodEndpoint {
+        try await client.create(endpoint)
+    }
+
+    func replace(_ endpoint: PodEndpoint) async throws -> PodEndpoint {
+        try await client.update(endpoint)
+    }
+
+    func delete(_ endpoint: PodEndpoint) async throws {
+        try await client.delete(
+            PodEndpoint.self, namespace: endpoint.metadata.namespace, name: endpoint.metadata.name,
+            uid: endpoint.metadata.uid, resourceVersion: endpoint.metadata.resourceVersion)
+    }
+
+    func gatewayStatuses() async throws -> [GatewayStatus] {
+        try await client.list(GatewayStatus.self).items
+    }
+
+    func probe(nodeName: String) async throws {
+        _ = try await client.get(Node.self, name: nodeName)
+    }
+
+    func warn(_ pod: Pod, reason: String, message: String) async {
+        await events.warning(pod.objectReference, reason: reason, message: message)
+    }
+}
