@@ -39,9 +39,10 @@ struct CNIResult: Sendable, Equatable {
             guard let text = item["address"]?.stringValue, let parts = try? IPPrefix.split(text),
                 parts.address.family == .ipv4
             else { continue }
-            // Without an index the address is the container's (CNI specification, section 5).
+            // Without an index the address is the container's; an interface without a sandbox is the host's (CNI
+            // specification, section 5).
             if case .integer(let index)? = item["interface"], index >= 0, index < interfaces.count,
-                let sandbox = interfaces[Int(index)]["sandbox"]?.stringValue, sandbox != namespace
+                interfaces[Int(index)]["sandbox"]?.stringValue != namespace
             {
                 continue
             }
