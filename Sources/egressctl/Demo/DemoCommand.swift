@@ -1,0 +1,33 @@
+import ArgumentParser
+import Foundation
+import Lab
+
+struct DemoCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "demo",
+        abstract: "Show a pod leaving with its gateway's fixed address, a failover, and a clean removal (needs root).")
+
+    @OptionGroup var options: LabOptions
+    @Flag(help: "Print the report as JSON.") var json = false
+    @Flag(help: "Leave the lab up.") var keep = false
+
+    func run() async throws {
+        try requireRoot()
+        let layout = try options.layout()
+        let runner = DemoRunner(layout: layout, keepsLab: keep, isQuiet: json)
+        let report = await runner.run()
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+            Console.say(String(decoding: try encoder.encode(report), as: UTF8.self))
+        } else {
+            if let error = report.error { Console.say("stopped: \(error)") }
+            Console.say(
+                report.holds
+                    ? "all of it held, in \(DemoReport.seconds(report.totalSeconds))"
+                    : "NOT all of it held; the lab is kept for a look: logs in \(layout.logDirectory), "
+                        + "end it with: egressctl lab down")
+        }
+        guard report.holds else { throw ExitCode.failure }
+    }
+}
