@@ -11,8 +11,11 @@ import ProviderKit
 struct StallDetector: Sendable {
     /// WireGuard's own patience: KEEPALIVE_TIMEOUT + REKEY_TIMEOUT of its paper, section 6.5.
     static let longestPatience = Duration.seconds(15)
+    /// Patience with a peer that never answered, as that of a pod whose gateways do not know it yet, or one whose
+    /// session was just dropped.
+    static let firstPatience = Duration.seconds(1)
     /// New handshakes in a row without any answer; after them WireGuard's own repetition (each 5 s) has to do.
-    static let maximumUnanswered = 6
+    static let maximumUnanswered = 10
     /// Bytes of messages that carry no data: keepalive, cookie reply, handshake response, and sums of them.
     private static let signalling: Set<UInt64> = [32, 64, 92, 124, 156]
 
@@ -32,12 +35,14 @@ struct StallDetector: Sendable {
 
     /// Takes a reading of the peer's counters.
     ///
+    /// - Parameters:
+    ///   - hasSession: Whether there was a handshake since the peer was added.
     /// - Returns: Whether to shake hands anew now. The peer's counters start at zero then.
-    mutating func observe(received: UInt64, sent: UInt64, at now: HostInstant) -> Bool {
+    mutating func observe(received: UInt64, sent: UInt64, hasSession: Bool, at now: HostInstant) -> Bool {
         guard let lastReceived = self.received, received >= lastReceived, sent >= self.sent else {
             // The first reading, or somebody else made the peer anew.
             remember(received, sent)
-            silentSince = nil
+            silentSince = received == 0 && sent > 0 ? now : nil
             return false
         }
         let gained = received - lastReceived
@@ -54,7 +59,8 @@ struct StallDetector: Sendable {
             return false
         }
         if silentSince == nil, sends { silentSince = now }
-        guard let since = silentSince, since.duration(to: now) >= patience, unanswered < Self.maximumUnanswered else {
+        let limit = hasSession ? patience : min(patience, Self.firstPatience)
+        guard let since = silentSince, since.duration(to: now) >= limit, unanswered < Self.maximumUnanswered else {
             return false
         }
         if handshakeOnly {

@@ -102,7 +102,8 @@ final class TunnelWatcher: Sendable {
                 // The entry may have been forgotten or replaced meanwhile.
                 guard state.watched[key]?.address == entry.address else { return false }
                 return state.watched[key]?.detector.observe(
-                    received: peer.receivedBytes, sent: peer.sentBytes, at: now) ?? false
+                    received: peer.receivedBytes, sent: peer.sentBytes, hasSession: peer.lastHandshake != nil,
+                    at: now) ?? false
             }
             guard isDue else { return }
             try shakeHands(device, peer)

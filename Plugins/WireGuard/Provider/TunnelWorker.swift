@@ -74,8 +74,9 @@ struct TunnelWorker: Sendable {
             try routes.ensureNoAddress(
                 InterfaceAddress(address.address, prefixLength: address.length, linkIndex: index))
         }
-        if plan.addedAddresses.contains(where: { $0.address.family == .ipv6 }) {
-            try allowIPv6(on: spec.link, in: spec.namespace)
+        if plan.setUp {
+            let hasIPv6 = spec.addresses.contains { $0.address.family == .ipv6 }
+            try spec.namespace.runBlocking { try QuietLink.prepare(device.link, routes, hasIPv6: hasIPv6) }
         }
         for address in plan.addedAddresses {
             try routes.ensureAddress(
@@ -84,15 +85,6 @@ struct TunnelWorker: Sendable {
         }
         if plan.setUp { try routes.setUp(true, index: index) }
         for prefix in plan.addedRoutes { try routes.replaceRoute(Route(to: prefix, linkIndex: index)) }
-    }
-
-    /// Container runtimes turn IPv6 off in pods that are to have none; the next hop fe80::1 needs it on this one link,
-    /// and the address must outlast the link's going down (upstream behaviour section 5.2, step 7).
-    private func allowIPv6(on link: String, in namespace: NetworkNamespace) throws {
-        try namespace.runBlocking {
-            try Sysctl.set("net/ipv6/conf/\(link)/disable_ipv6", "0")
-            try Sysctl.set("net/ipv6/conf/\(link)/keep_addr_on_down", "1")
-        }
     }
 
     private func observe(_ link: Link, _ routes: RouteSocket) throws -> ObservedLink {

@@ -1,0 +1,142 @@
+import Glibc
+import LinuxNet
+import ProviderKit
+import Testing
+
+@testable import WireGuardProvider
+
+/// The provider against the kernel: namespaces, a wire between two nodes, wireguard-go, real packets.
+@Suite("Tunnels end to end", .serialized, .enabled(if: canTunnel, needsTunnels))
+struct TunnelEndToEndTests {
+    @Test func aPodReachesTheFarSideThroughTheTunnelAndStopsWhenItsPeerIsRemoved() async throws {
+        let nodes = try await TwoNodes("path")
+        let clock = ContinuousClock()
+        let start = clock.now
+        let observed = try await nodes.connect()
+        print("both ends ensured in \(clock.now - start)")
+        #expect(observed.form == "userspace")
+        #expect(observed.mtu == 1420)
+        #expect(nodes.pod.pings(TwoNodes.farAddress))
+        print("first answer after \(clock.now - start)")
+        // The packets between the nodes are the tunnel's: the far address is unknown there.
+        #expect(throws: ShellFailure.self) { try nodes.worker.shell("ping -c 1 -W 1 \(TwoNodes.farAddress)") }
+
+        // The first packet in the tunnel was the test's, not the kernel's: a handshake that nobody answers costs 5 s.
+        #expect(clock.now - start < .seconds(3))
+
+        let status = try await nodes.onGateway.service.status([nodes.gatewayReference], nodes.host.context)
+        let peer = try #require(status.first?.observed?.peers?.first)
+        #expect(peer.publicKey == observed.publicKey)
+        #expect(peer.receivedBytes > 0 && peer.sentBytes > 0)
+        #expect(try #require(peer.lastHandshakeSeconds) < 30)
+
+        _ = try await nodes.ensure(nodes.onGateway, nodes.gatewayEnd(peers: []))
+        #expect(!nodes.pod.pings(TwoNodes.farAddress, seconds: 1))
+        #expect(!(try nodes.egress.shell("ip route").contains(TwoNodes.podAddress)))
+
+        _ = try await nodes.ensure(nodes.onGateway, nodes.gatewayEnd(peers: [nodes.peer(observed.publicKey)]))
+        #expect(try nodes.egress.shell("ip route").contains("\(TwoNodes.podAddress) dev wg-6000 scope link"))
+        #expect(nodes.pod.pings(TwoNodes.farAddress, seconds: 10))
+        try await nodes.removeAll()
+    }
+
+    @Test func aSecondEnsureLeavesProcessKeyAndSessionAlone() async throws {
+        let nodes = try await TwoNodes("again")
+        let first = try await nodes.connect()
+        #expect(nodes.pod.pings(TwoNodes.farAddress))
+        let podProcess = try TwoNodes.process(of: nodes.podReference)
+        let gatewayProcess = try TwoNodes.process(of: nodes.gatewayReference)
+        let before = try await nodes.onWorker.service.status([nodes.podReference], nodes.host.context)
+        // Another instance knows nothing of the first one, as after a restart.
+        let restarted = try nodes.provider(on: nodes.worker)
+        let second = try await nodes.ensure(restarted, nodes.podEnd())
+        _ = try await nodes.connect()
+        #expect(second == first)
+        #expect(try TwoNodes.process(of: nodes.podReference) == podProcess)
+        #expect(try TwoNodes.process(of: nodes.gatewayReference) == gatewayProcess)
+        let after = try await nodes.onWorker.service.status([nodes.podReference], nodes.host.context)
+        let counters = { (results: [ItemResult<Tunnel.Observed>]) in results.first?.observed?.peers?.first?.sentBytes }
+        // A peer made anew would count from zero.
+        #expect(try #require(counters(after)) >= #require(counters(before)))
+        try await nodes.removeAll()
+    }
+
+    @Test func removeLeavesNoProcessLinkOrSocket() async throws {
+        let nodes = try await TwoNodes("gone")
+        _ = try await nodes.connect()
+        let process = try #require(try TwoNodes.process(of: nodes.podReference))
+        for reference in [nodes.podReference, nodes.gatewayReference] {
+            #expect(TwoNodes.socketExists(reference))
+        }
+        try await nodes.removeAll()
+        for (reference, place) in [(nodes.podReference, nodes.pod), (nodes.gatewayReference, nodes.egress)] {
+            #expect(try TwoNodes.process(of: reference) == nil)
+            #expect(!TwoNodes.socketExists(reference))
+            #expect(try place.routes.links().map(\.name) == ["lo"])
+        }
+        // Neither running nor a zombie.
+        #expect(kill(process, 0) == -1 && errno == ESRCH)
+        // Again, and with the namespace gone: absent is success.
+        try await nodes.removeAll()
+        try nodes.pod.namespace.delete()
+        let results = try await nodes.onWorker.service.remove([nodes.podReference], nodes.host.context)
+        #expect(results.map(\.code) == [.ok])
+    }
+
+    @Test func aKilledProcessIsReplacedAndADeadSocketIsNoObstacle() async throws {
+        let nodes = try await TwoNodes("killed")
+        let observed = try await nodes.connect()
+        #expect(nodes.pod.pings(TwoNodes.farAddress))
+        let process = try #require(try TwoNodes.process(of: nodes.gatewayReference))
+        #expect(kill(process, SIGKILL) == 0)
+        while try TwoNodes.process(of: nodes.gatewayReference) != nil { usleep(1000) }
+        #expect(TwoNodes.socketExists(nodes.gatewayReference))
+        _ = try await nodes.connect()
+        #expect(try TwoNodes.process(of: nodes.gatewayReference) != process)
+        // The pod's end was not touched; its next handshake comes by the watcher or by WireGuard itself.
+        #expect(try await nodes.ensure(nodes.onWorker, nodes.podEnd()).publicKey == observed.publicKey)
+        #expect(nodes.pod.pings(TwoNodes.farAddress, seconds: 20))
+        try await nodes.removeAll()
+    }
+
+    @Test func aChangedEndpointIsFollowed() async throws {
+        let nodes = try await TwoNodes("endpoint")
+        let observed = try await nodes.ensure(nodes.onWorker, nodes.podEnd(port: 6009))
+        _ = try await nodes.ensure(nodes.onGateway, nodes.gatewayEnd(peers: [nodes.peer(observed.publicKey)]))
+        try nodes.pod.shell("ip route replace \(TwoNodes.farAddress)/32 via inet6 fe80::1 dev wg0")
+        #expect(!nodes.pod.pings(TwoNodes.farAddress, seconds: 1))
+        let moved = try await nodes.ensure(nodes.onWorker, nodes.podEnd(port: TwoNodes.port))
+        #expect(moved == observed)
+        #expect(nodes.pod.pings(TwoNodes.farAddress, seconds: 10))
+        try await nodes.removeAll()
+    }
+
+    @Test func pruneRemovesWhatIsNotListedAndNothingElse() async throws {
+        let nodes = try await TwoNodes("prune")
+        _ = try await nodes.connect()
+        _ = try await nodes.ensure(nodes.onGateway, nodes.gatewayEnd(peers: [], port: 6001))
+        try nodes.egress.routes.createBridge(name: "host0")
+        let results = try await nodes.onGateway.service.prune(
+            keeping: [nodes.gatewayReference], namespaces: [nodes.egress.path], nodes.host.context)
+        #expect(results.map(\.code) == [.ok])
+        #expect(Set(try nodes.egress.routes.links().map(\.name)) == ["lo", "host0", "wg-6000"])
+        #expect(nodes.pod.pings(TwoNodes.farAddress))
+        try await nodes.removeAll()
+    }
+
+    @Test func aProcessEndsWithItsNamespaceAndIsReaped() async throws {
+        let nodes = try await TwoNodes("reaped")
+        let short = try NetworkNamespace(name: "kegwt-wg-short-\(getpid())")
+        try short.create()
+        let item = Tunnel.Desired(
+            id: "pod", namespace: short.path, link: "wg0", addresses: [], pod: try #require(nodes.podEnd().pod))
+        _ = try await nodes.ensure(nodes.onWorker, item)
+        let reference = Tunnel.Reference(id: "pod", namespace: short.path, link: "wg0")
+        let process = try #require(try TwoNodes.process(of: reference))
+        try short.delete()
+        // The watcher's tick is one second.
+        for _ in 0..<80 where kill(process, 0) == 0 { try await Task.sleep(for: .milliseconds(100)) }
+        #expect(kill(process, 0) == -1 && errno == ESRCH)
+        #expect(!TwoNodes.socketExists(reference))
+    }
+}
