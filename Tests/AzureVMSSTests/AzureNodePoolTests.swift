@@ -81,8 +81,11 @@ private let modelPUT = "VirtualMachineScaleSets_CreateOrUpdate"
             var audit = await simulator.audit()
             #expect(audit[instancePUT]?.calls == 2 && audit[modelPUT]?.calls == 1)
             #expect(audit["PublicIPPrefixes_CreateOrUpdate"]?.calls == 20)
+            let before = audit.values.reduce(0) { $0 + $1.calls }
             #expect(try await cloud.ensure(items) == results)
             audit = await simulator.audit()
+            // Scale sets, prefixes, instances and NICs: one list each, however many configurations there are.
+            #expect(audit.values.reduce(0) { $0 + $1.calls } == before + 4)
             #expect(audit[instancePUT]?.calls == 2 && audit[modelPUT]?.calls == 1)
             #expect(audit["PublicIPPrefixes_CreateOrUpdate"]?.calls == 20)
         }

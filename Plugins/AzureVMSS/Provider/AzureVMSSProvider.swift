@@ -69,9 +69,11 @@ public struct AzureNodePool: CapabilityProvider {
     private func ensure(
         _ items: [NodePool.Desired], in pool: ScaleSetPool, _ context: CallContext
     ) async throws -> [String: Outcome] {
+        let listed = try await prefixes.list(context)
         let capacity = pool.resource.body["sku.capacity"]?.int ?? 0
         let ready = await concurrently(items) { item in
-            let prefix = try await prefixes.ensure(item, poolLength: pool.taggedPrefixLength, context)
+            let prefix = try await prefixes.ensure(
+                item, poolLength: pool.taggedPrefixLength, listed: listed, context)
             if let prefix { try Self.checkRoom(prefix, capacity: capacity) }
             return prefix
         }
@@ -88,7 +90,7 @@ public struct AzureNodePool: CapabilityProvider {
         let wanted = good.map { WantedAddress(name: Names.managed($0.item.id), prefix: $0.prefix?.id) }
         let outcome = try await writer.apply(wanted: wanted, unwanted: [], to: pool, context)
         let leftovers = await concurrently(good.map(\.item).filter { !$0.publicIPs || $0.prefixID?.isEmpty == false }) {
-            try await prefixes.remove($0.id, context)
+            try await prefixes.remove($0.id, listed: listed, context)
         }
         for (item, prefix) in good {
             if let failure = outcome.failure(of: Names.managed(item.id)) {
@@ -148,8 +150,9 @@ public struct AzureNodePool: CapabilityProvider {
                 case .failed(let error)?: throw error
                 case nil: throw ProviderError(.retry, "pool: was not looked up")
                 }
+                let listed = try await prefixes.list(context)
                 let removed = await concurrently(members) { member in
-                    try await prefixes.remove(member.id, context)
+                    try await prefixes.remove(member.id, listed: listed, context)
                     return Nothing()
                 }
                 outcomes.merge(removed) { first, _ in first }

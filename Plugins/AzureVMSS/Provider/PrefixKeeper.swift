@@ -15,13 +15,23 @@ struct PrefixKeeper: Sendable {
 
     private var cloud: CloudConfiguration { client.configuration }
 
+    /// The prefixes of our resource group by lower-case name: one call in place of one per configuration.
+    func list(_ context: CallContext) async throws -> [String: ARMResource] {
+        let id = cloud.id("Microsoft.Network", ["publicIPPrefixes"])
+        let listed = try await client.list(id, version: APIVersion.network, deadline: context.deadline)
+        let named = listed.map { ($0["name"]?.text?.lowercased() ?? "", ARMResource(body: $0)) }
+        return Dictionary(named) { first, _ in first }
+    }
+
     private func managedID(_ uid: String) -> ResourceID {
         cloud.id("Microsoft.Network", ["publicIPPrefixes", Names.managed(uid)])
     }
 
     /// The prefix of one configuration: the one the user brings, or a managed one; nil in private mode.
+    ///
+    /// - Parameter listed: the prefixes of our resource group as they were a moment ago.
     func ensure(
-        _ item: NodePool.Desired, poolLength: Int?, _ context: CallContext
+        _ item: NodePool.Desired, poolLength: Int?, listed: [String: ARMResource], _ context: CallContext
     ) async throws -> EgressPrefix? {
         guard item.publicIPs else { return nil }
         guard let length = item.prefixLength ?? poolLength else {
@@ -34,8 +44,9 @@ struct PrefixKeeper: Sendable {
             throw ProviderError(.invalid, "prefixLength: \(length) is not in 28..31")
         }
         if let given = item.prefixID, !given.isEmpty { return try await brought(given, length, context) }
+        let first = FirstValue(listed[Names.managed(item.id).lowercased()])
         return try await retryingConflicts(host: context.host, deadline: context.deadline) {
-            try await managed(item.id, length, context)
+            try await managed(item.id, length, first, context)
         }
     }
 
@@ -68,9 +79,16 @@ struct PrefixKeeper: Sendable {
 
     /// The managed prefix, made if it is missing. An existing one is used whatever its length: its addresses are known
     /// to partners.
-    private func managed(_ uid: String, _ length: Int, _ context: CallContext) async throws -> EgressPrefix {
+    private func managed(
+        _ uid: String, _ length: Int, _ first: FirstValue<ARMResource?>, _ context: CallContext
+    ) async throws -> EgressPrefix {
         let id = managedID(uid)
-        let old = try await client.get(id, version: APIVersion.network, deadline: context.deadline)
+        let old: ARMResource?
+        if let known = await first.take() {
+            old = known
+        } else {
+            old = try await client.get(id, version: APIVersion.network, deadline: context.deadline)
+        }
         if let old, old.body["properties.provisioningState"]?.text != "Failed" {
             guard let prefix = read(old.body, id) else {
                 throw ProviderError(.conflict, "public IP prefix \(id.name) is being written by somebody else")
@@ -91,8 +109,12 @@ struct PrefixKeeper: Sendable {
     }
 
     /// Removes the managed prefix of one configuration, if there is one.
-    func remove(_ uid: String, _ context: CallContext) async throws {
+    ///
+    /// - Parameter listed: the prefixes of our resource group as they were a moment ago; one that is not among them is
+    ///   not asked for.
+    func remove(_ uid: String, listed: [String: ARMResource], _ context: CallContext) async throws {
         let id = managedID(uid)
+        guard listed[id.name.lowercased()] != nil else { return }
         try await retryingConflicts(host: context.host, deadline: context.deadline) {
             guard let old = try await client.get(id, version: APIVersion.network, deadline: context.deadline) else {
                 return

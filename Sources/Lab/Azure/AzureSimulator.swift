@@ -122,8 +122,10 @@ public actor AzureSimulator {
     func respond(to request: ARMRequest) -> ARMResponse {
         advance()
         let response = state.respond(to: request, now: now)
-        if let end = state.nextEnd { endsContinuation.yield(end) }
-        publish()
+        if request.method != "GET" {
+            if let end = state.nextEnd { endsContinuation.yield(end) }
+            publish()
+        }
         return response
     }
 
@@ -149,8 +151,7 @@ public actor AzureSimulator {
     private var now: Duration { clock.now - start }
 
     private func advance() {
-        state.advance(to: now)
-        publish()
+        if state.advance(to: now) { publish() }
     }
 
     /// Sleeps until each operation's end, so that the fabric hears of it at once and not at the next request.

@@ -89,8 +89,9 @@ extension AzureState {
                 else { continue }
                 topology.frontends.append(.init(loadBalancer: state.name, name: name, address: address.description))
             }
+            let backends = backends(of: applied, id: id)
             for rule in applied.body["properties.loadBalancingRules"]?.elements ?? [] {
-                if let rule = topologyRule(rule, of: state.name, id: id, applied) { topology.rules.append(rule) }
+                if let rule = topologyRule(rule, of: state.name, applied, backends) { topology.rules.append(rule) }
             }
         }
         for scaleSet in scaleSets.values.sorted(by: { $0.name < $1.name }) {
@@ -103,8 +104,24 @@ extension AzureState {
         return topology
     }
 
+    /// The members of each backend pool, by the pool's lower-case name.
+    private func backends(of applied: LoadBalancerState.Applied, id: String) -> [String: [AzureTopology.Backend]] {
+        let names = (applied.body["properties.backendAddressPools"]?.elements ?? []).compactMap { $0["name"]?.text }
+        let pairs = names.map { name in
+            (
+                name.lowercased(),
+                poolMembers("\(id)/backendAddressPools/\(name)").map {
+                    AzureTopology.Backend(
+                        computerName: $0.1.computerName, networkInterface: $0.2.name, address: $0.3.address.description)
+                }
+            )
+        }
+        return Dictionary(pairs) { first, _ in first }
+    }
+
     private func topologyRule(
-        _ rule: ARMValue, of loadBalancer: String, id: String, _ applied: LoadBalancerState.Applied
+        _ rule: ARMValue, of loadBalancer: String, _ applied: LoadBalancerState.Applied,
+        _ backends: [String: [AzureTopology.Backend]]
     ) -> AzureTopology.Rule? {
         func last(_ member: String) -> String? {
             rule["properties.\(member).id"]?.text?.split(separator: "/").last.map(String.init)
@@ -118,16 +135,12 @@ extension AzureState {
             (applied.body["properties.probes"]?.elements ?? [])
                 .first { $0["name"]?.text?.lowercased() == wanted.lowercased() }
         }
-        let members = last("backendAddressPool").map { poolMembers("\(id)/backendAddressPools/\($0)") } ?? []
         return AzureTopology.Rule(
             loadBalancer: loadBalancer, name: name, protocolName: rule["properties.protocol"]?.text ?? "",
             frontendName: frontend, frontendAddress: address.description, frontendPort: frontendPort,
             backendPort: backendPort, floatingIP: rule["properties.enableFloatingIP"]?.bool ?? false,
             distribution: rule["properties.loadDistribution"]?.text ?? "Default",
-            backends: members.map {
-                .init(
-                    computerName: $0.1.computerName, networkInterface: $0.2.name, address: $0.3.address.description)
-            },
+            backends: last("backendAddressPool").flatMap { backends[$0.lowercased()] } ?? [],
             probe: probe.map {
                 .init(
                     name: $0["name"]?.text ?? "", protocolName: $0["properties.protocol"]?.text ?? "",

@@ -10,12 +10,16 @@ extension AzureState {
     var nextEnd: Duration? { operations.values.lazy.filter(\.isRunning).map(\.endsAt).min() }
 
     /// Ends the operations that are due, in order.
-    mutating func advance(to now: Duration) {
+    ///
+    /// - Returns: whether any ended; nothing else that time does shows in the topology.
+    @discardableResult
+    mutating func advance(to now: Duration) -> Bool {
         let due = operations.values.filter { $0.isRunning && $0.endsAt <= now }
         for operation in due.sorted(by: { ($0.endsAt, $0.id) < ($1.endsAt, $1.id) }) {
             finish(operation)
         }
         tokens = tokens.filter { $0.value > now }
+        return !due.isEmpty
     }
 
     private mutating func finish(_ operation: OperationState) {
