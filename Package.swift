@@ -57,6 +57,36 @@ func plugin(_ name: String, dependencies: [Target.Dependency]) -> [Target] {
     ]
 }
 
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let testTargets: [Target] = [
+    .target(
+        name: "AzureTestSupport", dependencies: ["Lab", "ProviderKit", logging], path: "Tests/AzureTestSupport",
+        swiftSettings: strict),
+    tests("ArchitectureTests", []),
+    tests("AzureLBTests", ["AzureARM", "AzureLBProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
+    tests("AzureSimulatorTests", ["AzureTestSupport", "Lab"]),
+    tests(
+        "AzureVMSSTests",
+        ["AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
+    tests("CNIChainTests", ["CNIChainProvider", "LinuxNet", "ProviderKit"]),
+    tests("FabricTests", ["Lab", "LinuxNet", logging]),
+    tests(
+        "HostTests",
+        [
+            "AzureTestSupport", "Host", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile", logging, yams,
+        ]),
+    tests("InstallTreeTests", []),
+    tests("KubeEgressCNITests", []),
+    tests("LabRuntimeTests", ["Lab", "LinuxNet"]),
+    tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
+    tests("ProviderKitTests", ["ProviderKit"]),
+    tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
+    tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
+]
+
 let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "CNIChain"]
 
 let package = Package(
@@ -121,7 +151,8 @@ let package = Package(
         + plugin("AzureLB", dependencies: ["AzureARM"])
         + plugin("AzureVMSS", dependencies: ["AzureARM"])
         + plugin("WireGuard", dependencies: ["LinuxNet"])
-        + plugin("CNIChain", dependencies: ["LinuxNet"]),
+        + plugin("CNIChain", dependencies: ["LinuxNet"])
+        + testTargets,
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )

@@ -13,7 +13,8 @@ import Testing
             let result = try run(
                 "clang",
                 [
-                    "-x", language, "-std=\(standard)", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only", header.path,
+                    "-x", language, "-std=\(standard)", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-fsyntax-only",
+                    header.path,
                 ])
             #expect(result.status == 0, "\(header.lastPathComponent) as \(standard): \(result.output)")
         }

@@ -19,8 +19,8 @@ import Testing
     }
 
     static func isHeavyFoundation(_ library: String) -> Bool {
-        ["libFoundation.so", "libFoundationInternationalization.so", "lib_FoundationICU.so", "libFoundationNetworking.so"]
-            .contains(library)
+        ["libFoundation", "libFoundationInternationalization", "lib_FoundationICU", "libFoundationNetworking"]
+            .contains(library.replacingOccurrences(of: ".so", with: ""))
     }
 
     @Test(arguments: Repository.plugins)

@@ -47,7 +47,8 @@ struct InstallTreeTests {
         defer { try? FileManager.default.removeItem(at: copy) }
         try FileManager.default.createDirectory(at: copy, withIntermediateDirectories: true)
         for part in ["bin", "lib"] {
-            try FileManager.default.copyItem(at: try #require(tree).appending(path: part), to: copy.appending(path: part))
+            let source = try #require(tree).appending(path: part)
+            try FileManager.default.copyItem(at: source, to: copy.appending(path: part))
         }
         // A plugin of the moved tree is found, loaded and refuses its settings: so its libraries were found, too.
         let file = copy.appending(path: "host.yaml")

@@ -119,7 +119,8 @@ private struct SilentHost: HostServices {
     }
 
     @Test func idsMustBeUnique() async throws {
-        await #expect(throws: ProviderError(.invalid, "request.items: id \"a\" occurs twice; ids must be unique in a batch")) {
+        let expected = ProviderError(.invalid, "request.items: id \"a\" occurs twice; ids must be unique in a batch")
+        await #expect(throws: expected) {
             try await binding.perform(.ensure, request(["a", "a"]), context)
         }
     }

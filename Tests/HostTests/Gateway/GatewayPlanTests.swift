@@ -116,14 +116,12 @@ struct GatewayPlanTests {
                     Fixture.endpoint("web-1", of: "gw-c", address: "10.244.0.21/32", key: 3),
                 ]))
         let none = GatewayNetworkDelta(from: first, to: first, isComplete: false)
-        #expect(GatewayRules.changing(none).isEmpty && none.addedPodRoutes.isEmpty && none.nextHop == nil)
+        #expect(GatewayRules.changing(none).isEmpty && none.nextHop == nil)
         let delta = GatewayNetworkDelta(from: first, to: second, isComplete: false)
         #expect(delta.addedLoadBalancerAddresses.map(\.description) == ["10.243.0.9"])
         #expect(delta.removedLoadBalancerAddresses.isEmpty)
         #expect(delta.addedSecondaryAddresses.map(\.description) == ["10.243.0.10"])
         #expect(delta.removedSecondaryAddresses.map(\.description) == ["10.243.0.8"])
-        #expect(delta.addedPodRoutes.map(\.link) == ["wg-6002"])
-        #expect(delta.removedPodRoutes.map(\.address.description) == ["10.244.0.22"])
         #expect(delta.nextHop == nil)
         #expect(
             GatewayRules.changing(delta) == """
@@ -138,7 +136,7 @@ struct GatewayPlanTests {
 
                 """)
         let complete = GatewayNetworkDelta(from: first, to: first, isComplete: true)
-        #expect(complete.addedSources.count == 2 && complete.addedPodRoutes.count == 3)
+        #expect(complete.addedSources.count == 2)
         #expect(complete.removedSources.isEmpty && complete.nextHop == IPAddress("10.243.0.5"))
     }
 }

@@ -102,6 +102,11 @@ final class GatewayTestbed: Sendable {
                 try socket.addAddress(
                     InterfaceAddress(address, prefixLength: length, linkIndex: link, skipsDuplicateDetection: true))
             }
+            for peer in item.gateway?.peers ?? [] {
+                for text in peer.allowedIPs {
+                    try socket.replaceRoute(Route(to: try IPPrefix(parsing: text), linkIndex: link))
+                }
+            }
             return true
         }
         if isNew {

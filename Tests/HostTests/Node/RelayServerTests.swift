@@ -30,7 +30,7 @@ struct RelayServerTests {
     }
 
     /// Sends raw bytes, gives what came back until the server closed.
-    private static func exchange(_ path: String, _ bytes: [UInt8]) async throws -> [UInt8] {
+    static func exchange(_ path: String, _ bytes: [UInt8]) async throws -> [UInt8] {
         let channel = try await ClientBootstrap(group: .singletonMultiThreadedEventLoopGroup)
             .channelOption(.allowRemoteHalfClosure, value: true)
             .connect(unixDomainSocketPath: path) { channel in
@@ -46,7 +46,7 @@ struct RelayServerTests {
         }
     }
 
-    private static func frame(_ text: String) -> [UInt8] {
+    static func frame(_ text: String) -> [UInt8] {
         withUnsafeBytes(of: UInt32(text.utf8.count).bigEndian) { Array($0) } + Array(text.utf8)
     }
 

@@ -119,8 +119,9 @@ private let item = LoadBalancer.Desired(
             Issue.record("an EGP_INVALID completion must throw")
         } catch let error as ProviderError {
             #expect(error.code == .invalid)
-            let object = try JSONDecoder().decode(BatchRequest<LoadBalancer.Desired>.self, from: Data(error.message.utf8))
-            #expect(object.items == [item])
+            let echoed = Data(error.message.utf8)
+            let request = try JSONDecoder().decode(BatchRequest<LoadBalancer.Desired>.self, from: echoed)
+            #expect(request.items == [item])
         }
     }
 
@@ -154,7 +155,9 @@ private let item = LoadBalancer.Desired(
     @Test func thePluginsOwnRefusalIsShown() throws {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
-        let refuse = #"const char *m = "field x: must be 1"; memcpy(e->buffer, m, 17); e->length = 17; return EGP_INVALID;"#
+        let refuse = """
+            memcpy(e->buffer, "field x: must be 1", 18); e->length = 18; return EGP_INVALID;
+            """
         let path = try workshop.build("refusing", source(verb: goodVerb, create: refuse))
         let message = failure([PluginEntry(name: "mine", path: path, configuration: Data("{}".utf8))])
         #expect(message == "plugin mine (\(path)): field x: must be 1")
@@ -186,7 +189,8 @@ private let item = LoadBalancer.Desired(
     }
 
     @Test func aSecondCompletionIsHarmless() async throws {
-        let twice = "finish(call->ticket, EGP_OK, \"{\\\"items\\\":[]}\"); finish(call->ticket, EGP_OK, \"{\\\"items\\\":[]}\"); return EGP_OK;"
+        let finish = #"finish(call->ticket, EGP_OK, "{\"items\":[]}");"#
+        let twice = "\(finish) \(finish) return EGP_OK;"
         let results = try await withPlugin(source(verb: twice)) { capability in
             _ = try await capability.ensure([item])
             return try await capability.ensure([item])

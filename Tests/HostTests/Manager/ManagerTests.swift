@@ -1,0 +1,181 @@
+import Foundation
+import Kubernetes
+import Lab
+import LinuxNet
+import Testing
+
+@testable import Host
+
+@Suite(.serialized) struct ManagerTests {
+    @Test func aConfigurationBecomesReadyInTheAPIAndInTheCloud() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("gw-a")
+            let gateway = try await fixture.ready("gw-a")
+            let status = try #require(gateway.status)
+            #expect(status.egressIpPrefix.hasPrefix("203.0.113.") && status.egressIpPrefix.hasSuffix("/31"))
+            #expect(status.gatewayServerProfile.ip == "10.243.0.6")
+            #expect(status.gatewayServerProfile.port == 6000)
+            #expect(gateway.metadata.finalizers == ["static-gateway-configuration-controller.microsoft.com"])
+
+            let secret = try #require(
+                try await fixture.find(
+                    Secret.self, "sgw-\(gateway.metadata.uid)", namespace: ManagerFixture.secretNamespace))
+            let text = String(decoding: try #require(secret.data["PrivateKey"]), as: UTF8.self)
+            let key = try WireGuardPrivateKey(parsing: text)
+            #expect(status.gatewayServerProfile.publicKey == key.publicKey.description)
+            #expect(
+                secret.metadata.labels["egressgateway.kubernetes.azure.com/owning-gateway-config-name"] == "gw-a")
+
+            let balancer = try #require(try await fixture.find(GatewayLBConfiguration.self, "gw-a"))
+            let machines = try #require(try await fixture.find(GatewayVMConfiguration.self, "gw-a"))
+            #expect(balancer.metadata.ownerReferences.map(\.uid) == [gateway.metadata.uid])
+            #expect(machines.status?.gatewayVMProfiles.map(\.nodeName) == ["gateway-1", "gateway-2"])
+            let rules = await fixture.simulator.snapshot().rules
+            #expect(rules.map(\.probe?.path) == ["/gw/\(gateway.metadata.uid)"])
+            let managed = await fixture.simulator.managedResources()
+            #expect(managed.contains { $0.hasSuffix("publicIPPrefixes/egressgateway-\(machines.metadata.uid)") })
+        }
+    }
+
+    @Test func deletionLeavesNothingInTheAPIAndInTheCloud() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("gw-a")
+            let uid = try await fixture.ready("gw-a").metadata.uid
+            #expect(await !fixture.simulator.managedResources().isEmpty)
+            try await fixture.client.delete(
+                StaticGatewayConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a")
+            try await fixture.eventually("gw-a is gone") {
+                try await fixture.find(StaticGatewayConfiguration.self, "gw-a") == nil ? () : nil
+            }
+            #expect(await fixture.simulator.managedResources() == [])
+            #expect(try await fixture.find(GatewayLBConfiguration.self, "gw-a") == nil)
+            #expect(try await fixture.find(GatewayVMConfiguration.self, "gw-a") == nil)
+            #expect(
+                try await fixture.find(Secret.self, "sgw-\(uid)", namespace: ManagerFixture.secretNamespace) == nil)
+        }
+    }
+
+    @Test func anInvalidSpecGetsAnEventAndNothingElse() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("both") { spec in
+                spec.gatewayVmssProfile = GatewayVmssProfile(
+                    vmssResourceGroup: "rg", vmssName: "gateways", publicIpPrefixSize: 31)
+            }
+            let event = try await fixture.eventually("an InvalidSpec event") {
+                try await fixture.events(about: "both").first { $0.reason == "InvalidSpec" }
+            }
+            #expect(event.type == "Warning")
+            #expect(event.message.contains("spec.gatewayNodepoolName: is \"gwpool\" while"))
+            #expect(try await fixture.find(GatewayLBConfiguration.self, "both") == nil)
+            #expect(await fixture.simulator.managedResources() == [])
+        }
+    }
+
+    @Test func anUnknownPoolIsToldInAnEvent() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("lost") { $0.gatewayNodepoolName = "nowhere" }
+            let event = try await fixture.eventually("an error event") {
+                try await fixture.events(about: "lost").first {
+                    $0.reason == "ReconcileGatewayLBConfigurationError"
+                }
+            }
+            #expect(event.message.contains("nowhere"))
+        }
+    }
+
+    @Test func aLostStatusAndALostPublicKeyAreRestored() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("gw-a")
+            let before = try await fixture.ready("gw-a")
+            let secretName = "sgw-\(before.metadata.uid)"
+            let patch: JSONValue = ["data": ["PublicKey": .null]]
+            try await fixture.client.mergePatch(
+                Secret.self, namespace: ManagerFixture.secretNamespace, name: secretName, patch: patch)
+            let erased: JSONValue = ["status": ["gatewayServerProfile": .null, "egressIpPrefix": .null]]
+            try await fixture.client.mergePatch(
+                StaticGatewayConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a", patch: erased,
+                subresource: .status)
+            let after = try await fixture.eventually("the status is whole again") {
+                let found = try await fixture.find(StaticGatewayConfiguration.self, "gw-a")
+                return found?.status == before.status ? found : nil
+            }
+            #expect(after.metadata.uid == before.metadata.uid)
+        }
+    }
+
+    @Test func twoConfigurationsShareALoadBalancerOnTwoPorts() async throws {
+        try await ManagerFixture.run { fixture in
+            try await fixture.create("one")
+            try await fixture.create("two")
+            let first = try await fixture.ready("one").status
+            let second = try await fixture.ready("two").status
+            let ports = [first, second].compactMap { $0?.gatewayServerProfile.port }.sorted()
+            #expect(ports == [6000, 6001])
+            #expect(first?.gatewayServerProfile.ip == second?.gatewayServerProfile.ip)
+            #expect(first?.egressIpPrefix != second?.egressIpPrefix)
+        }
+    }
+}
+
+@Suite struct StaticGatewayRulesTests {
+    private func fields(_ spec: StaticGatewayConfigurationSpec) -> [String] {
+        StaticGatewayRules.violations(spec).map(\.field)
+    }
+
+    @Test func poolSelectorsExcludeEachOther() {
+        #expect(fields(.init()) == ["spec.gatewayNodepoolName"])
+        #expect(fields(.init(gatewayNodepoolName: "p")).isEmpty)
+        #expect(
+            fields(.init(gatewayNodepoolName: "p", gatewayVmssProfile: .init(publicIpPrefixSize: 30)))
+                == ["spec.gatewayNodepoolName"])
+    }
+
+    @Test func aProfileNeedsBothNames() {
+        #expect(
+            fields(.init(gatewayVmssProfile: .init(publicIpPrefixSize: 32))) == [
+                "spec.gatewayVmssProfile.vmssResourceGroup", "spec.gatewayVmssProfile.vmssName",
+                "spec.gatewayVmssProfile.publicIpPrefixSize",
+            ])
+        #expect(
+            fields(
+                .init(
+                    gatewayVmssProfile: .init(vmssResourceGroup: "r", vmssName: "v", publicIpPrefixSize: 31))
+            ).isEmpty)
+    }
+
+    @Test func aPrefixNeedsPublicAddresses() {
+        #expect(
+            fields(.init(gatewayNodepoolName: "p", provisionPublicIps: false, publicIpPrefixId: "/x"))
+                == ["spec.publicIpPrefixId"])
+        #expect(fields(.init(gatewayNodepoolName: "p", publicIpPrefixId: "/x")).isEmpty)
+    }
+}
+
+@Suite struct MergePatchTests {
+    @Test func differencesAreMinimal() {
+        let old: JSONValue = ["a": 1, "b": ["c": "x", "d": "y"], "list": [1, 2]]
+        let new: JSONValue = ["a": 1, "b": ["c": "z"], "list": [2], "e": true]
+        #expect(
+            MergePatch.difference(from: old, to: new)
+                == ["b": ["c": "z", "d": .null], "list": [2], "e": true])
+        #expect(MergePatch.difference(from: old, to: old) == nil)
+    }
+}
+
+@Suite struct KeyRepairTests {
+    @Test func aWholePairIsLeftAlone() throws {
+        let made = try #require(try StaticGatewayController.repairedKeyData([:]))
+        #expect(made.keys.sorted() == ["PrivateKey", "PublicKey"])
+        #expect(try StaticGatewayController.repairedKeyData(made) == nil)
+    }
+
+    @Test func aReadablePrivateKeyIsKept() throws {
+        let made = try #require(try StaticGatewayController.repairedKeyData([:]))
+        var broken = made
+        broken["PublicKey"] = Data("wrong".utf8)
+        #expect(try StaticGatewayController.repairedKeyData(broken) == made)
+        broken["PrivateKey"] = Data("not base64".utf8)
+        let replaced = try #require(try StaticGatewayController.repairedKeyData(broken))
+        #expect(replaced != made)
+    }
+}
