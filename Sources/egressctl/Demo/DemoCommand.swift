@@ -21,13 +21,16 @@ struct DemoCommand: AsyncParsableCommand {
             encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
             Console.say(String(decoding: try encoder.encode(report), as: UTF8.self))
         } else {
-            if let error = report.error { Console.say("stopped: \(error)") }
-            Console.say(
-                report.holds
-                    ? "all of it held, in \(DemoReport.seconds(report.totalSeconds))"
-                    : "NOT all of it held; the lab is kept for a look: logs in \(layout.logDirectory), "
-                        + "end it with: egressctl lab down")
+            if let error = report.error { Console.say("\nstopped: \(error)") }
+            Console.say("\n\(verdict(report, layout))")
         }
         guard report.holds else { throw ExitCode.failure }
+    }
+
+    private func verdict(_ report: DemoReport, _ layout: LabLayout) -> String {
+        if report.holds { return "all of it held, in \(DemoReport.seconds(report.totalSeconds))" }
+        let isUp = LabState.load(layout.stateFile)?.supervisor.isRunning == true
+        let rest = "; the lab is kept for a look: logs in \(layout.logDirectory), end it with: egressctl lab down"
+        return "NOT all of it held" + (isUp ? rest : "")
     }
 }

@@ -63,11 +63,12 @@ struct DemoReport: Codable {
 extension DemoReport {
     /// The table of pods.
     var podTable: String {
-        var rows = [["POD", "ANNOTATION", "SEEN BY THE INTERNET", "EXPECTED", "FIRST ANSWER", ""]]
+        var rows = [["POD", "ANNOTATION", "SEEN BY THE INTERNET", "EXPECTED", "CNI ADD TOOK", "FIRST ANSWER", ""]]
         rows += pods.map { row in
             [
                 row.pod, row.annotation ?? "-", "\(row.seen.joined(separator: ", ")) (\(row.connections) connections)",
-                row.expected, "\(Self.milliseconds(row.firstAnswerSeconds)) after CNI ADD", Self.verdict(row.holds),
+                row.expected, Self.milliseconds(row.attachSeconds),
+                "\(Self.milliseconds(row.firstAnswerSeconds)) after ADD began", Self.verdict(row.holds),
             ]
         }
         return Console.table(rows)

@@ -17,6 +17,8 @@ struct DemoRunner {
     static let gatewayConfiguration = "partner-egress"
     static let annotatedPod = "annotated"
     static let plainPod = "plain"
+    /// Started once the gateways serve, to show what attaching costs then.
+    static let latePod = "annotated-2"
     private static let annotation = "kubernetes.azure.com/static-gateway-configuration"
     private static let connections = 8
 
@@ -61,21 +63,32 @@ struct DemoRunner {
         report.prefix = prefix.description
         report.provisioningSeconds = seconds(since: begin)
         progress("gateway prefix \(prefix) after \(DemoReport.seconds(report.provisioningSeconds))")
-        for (pod, start) in [(Self.annotatedPod, try await annotatedStart), (Self.plainPod, try await plainStart)] {
-            let seen = try await sourcesSeen(pod)
-            let isAnnotated = pod == Self.annotatedPod
-            let holds = seen.allSatisfy { text in
-                guard let address = IPAddress(text) else { return false }
-                return isAnnotated ? prefix.contains(address) : address == LabPlan.ordinaryEgress
-            }
-            report.pods.append(
-                DemoReport.PodRow(
-                    pod: "\(Self.namespace)/\(pod)", annotation: isAnnotated ? Self.gatewayConfiguration : nil,
-                    connections: Self.connections, seen: seen,
-                    expected: isAnnotated ? prefix.description : LabPlan.ordinaryEgress.description,
-                    firstAnswerSeconds: start.firstAnswer, attachSeconds: start.attach, holds: holds))
-        }
+        try await addRow(Self.annotatedPod, try await annotatedStart, prefix, &report)
+        try await addRow(Self.plainPod, try await plainStart, prefix, &report)
+        progress("a second annotated pod, now that the gateways serve")
+        _ = try await Kubectl(layout).run([
+            "-n", Self.namespace, "run", Self.latePod, "--image=registry.example/client:1",
+            "--annotations=\(Self.annotation)=\(Self.gatewayConfiguration)",
+        ])
+        try await addRow(Self.latePod, try await watchStart(Self.latePod), prefix, &report)
         say(report.podTable)
+    }
+
+    private func addRow(
+        _ pod: String, _ start: (firstAnswer: Double, attach: Double), _ prefix: IPPrefix, _ report: inout DemoReport
+    ) async throws {
+        let seen = try await sourcesSeen(pod)
+        let isAnnotated = pod != Self.plainPod
+        let holds = seen.allSatisfy { text in
+            guard let address = IPAddress(text) else { return false }
+            return isAnnotated ? prefix.contains(address) : address == LabPlan.ordinaryEgress
+        }
+        report.pods.append(
+            DemoReport.PodRow(
+                pod: "\(Self.namespace)/\(pod)", annotation: isAnnotated ? Self.gatewayConfiguration : nil,
+                connections: Self.connections, seen: seen,
+                expected: isAnnotated ? prefix.description : LabPlan.ordinaryEgress.description,
+                firstAnswerSeconds: start.firstAnswer, attachSeconds: start.attach, holds: holds))
     }
 
     private func showFailover(_ report: inout DemoReport) async throws {
@@ -119,10 +132,10 @@ struct DemoRunner {
     }
 
     private func showRemoval(_ report: inout DemoReport) async throws {
-        say("4. the annotated pod and the configuration are deleted")
+        say("4. the annotated pods and the configuration are deleted")
         let begin = clock.now
         let kubectl = Kubectl(layout)
-        _ = try await kubectl.run(["-n", Self.namespace, "delete", "pod", Self.annotatedPod])
+        _ = try await kubectl.run(["-n", Self.namespace, "delete", "pod", Self.annotatedPod, Self.latePod])
         _ = try await kubectl.run(
             [
                 "-n", Self.namespace, "delete", "staticgatewayconfiguration", Self.gatewayConfiguration,

@@ -17,12 +17,20 @@ public actor LabKubelet {
     private var pods: ObjectStore<Pod>?
     private var sandboxes: [ObjectKey: PodSandbox] = [:]
     private var attachments: [ObjectKey: PodAttachmentRecord] = [:]
-    /// The one Event about a pod that cannot start, by pod UID.
-    private var failures: [String: (event: String, count: Int32)] = [:]
+    /// Pods that cannot start, by UID.
+    private var failures: [String: Failure] = [:]
+
+    private struct Failure {
+        /// Name of the one Event about it; nil until it is written.
+        var event: String?
+        var count: Int32
+        /// Not to be tried before. The status written about the failure is a change that would try at once.
+        var nextAttempt: ContinuousClock.Instant
+    }
 
     /// Enough for the pods of a one-machine lab to start side by side.
     private static let concurrency = 8
-    /// A kubelet's backoff for a sandbox that fails, shortened for a lab.
+    /// Between attempts to start a pod; a kubelet's own are longer. For errors of the API server, too.
     private static let backoff = BackoffPolicy(base: .seconds(1), cap: .seconds(4))
 
     public init(
@@ -69,7 +77,10 @@ public actor LabKubelet {
                 try await client.mergePatch(
                     Pod.self, namespace: key.namespace, name: key.name, patch: patch,
                     resourceVersion: pod.metadata.resourceVersion)
-            case (.start, let pod?): try await start(pod, key)
+            case (.start, let pod?):
+                let rest = failures[pod.metadata.uid].map { $0.nextAttempt - ContinuousClock().now } ?? .zero
+                if rest > .zero { return .requeue(after: rest) }
+                return try await start(pod, key)
             case (.stop, _):
                 try await stop(key)
                 return .requeue(after: .zero)
@@ -86,7 +97,7 @@ public actor LabKubelet {
         }
     }
 
-    private func start(_ pod: Pod, _ key: ObjectKey) async throws {
+    private func start(_ pod: Pod, _ key: ObjectKey) async throws -> Outcome {
         let sandbox = try PodSandbox(pod, plan: plan)
         try await sandbox.create()
         let (clock, begin, date) = (ContinuousClock(), ContinuousClock().now, Date())
@@ -100,8 +111,8 @@ public actor LabKubelet {
             address = podIP
         } catch {
             try? await sandbox.remove()
-            await reportFailure(pod, error)
-            throw error
+            logger.warning("pod not attached", metadata: ["pod": "\(key)", "error": "\(error)"])
+            return .requeue(after: await reportFailure(pod, error))
         }
         let duration = (clock.now - begin).components
         sandboxes[key] = sandbox
@@ -114,6 +125,7 @@ public actor LabKubelet {
             Pod.self, namespace: key.namespace, name: key.name,
             patch: PodStatusPatch.running(pod, address: address, hostAddress: nodeAddress, now: Timestamp(date)),
             subresource: .status)
+        return .done
     }
 
     private func stop(_ key: ObjectKey) async throws {
@@ -133,28 +145,34 @@ public actor LabKubelet {
     }
 
     /// Tells the pod's owner by status and Event. What cannot be told is logged: the failure itself counts more.
-    private func reportFailure(_ pod: Pod, _ failure: any Error) async {
+    ///
+    /// - Returns: When to try again.
+    private func reportFailure(_ pod: Pod, _ failure: any Error) async -> Duration {
+        let uid = pod.metadata.uid
+        var random = SystemRandomNumberGenerator()
+        let count = (failures[uid]?.count ?? 0) + 1
+        let delay = Self.backoff.delay(failures: Int(count) - 1, using: &random)
+        failures[uid] = Failure(
+            event: failures[uid]?.event, count: count, nextAttempt: ContinuousClock().now + delay)
         let message = "Failed to create pod sandbox: \(failure)"
         do {
             try await client.mergePatch(
                 Pod.self, namespace: pod.metadata.namespace, name: pod.metadata.name,
                 patch: PodStatusPatch.waiting(pod, message: message), subresource: .status)
-            try await writeEvent(pod, reason: "FailedCreatePodSandBox", message: message)
+            try await writeEvent(pod, reason: "FailedCreatePodSandBox", message: message, count: count)
         } catch {
             logger.warning("pod failure not reported", metadata: ["error": "\(error)"])
         }
+        return delay
     }
 
-    private func writeEvent(_ pod: Pod, reason: String, message: String) async throws {
+    private func writeEvent(_ pod: Pod, reason: String, message: String, count: Int32) async throws {
         let now = Timestamp(Date())
-        if let known = failures[pod.metadata.uid] {
-            failures[pod.metadata.uid] = (known.event, known.count + 1)
+        if let known = failures[pod.metadata.uid]?.event {
             let patch: JSONValue = [
-                "count": .integer(Int64(known.count) + 1), "message": .string(message),
-                "lastTimestamp": .string(now.text),
+                "count": .integer(Int64(count)), "message": .string(message), "lastTimestamp": .string(now.text),
             ]
-            try await client.mergePatch(
-                Event.self, namespace: pod.metadata.namespace, name: known.event, patch: patch)
+            try await client.mergePatch(Event.self, namespace: pod.metadata.namespace, name: known, patch: patch)
             return
         }
         let name = "\(pod.metadata.name).\(String(UInt64(Date().timeIntervalSince1970 * 1e6), radix: 16))"
@@ -163,7 +181,7 @@ public actor LabKubelet {
                 metadata: ObjectMeta(name: name, namespace: pod.metadata.namespace),
                 involvedObject: pod.objectReference, reason: reason, message: message, type: "Warning",
                 source: EventSource(component: "kubelet", host: nodeName), firstTimestamp: now, lastTimestamp: now,
-                count: 1))
-        failures[pod.metadata.uid] = (name, 1)
+                count: count))
+        failures[pod.metadata.uid]?.event = name
     }
 }

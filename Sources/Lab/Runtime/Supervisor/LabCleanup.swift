@@ -29,12 +29,16 @@ public struct LabCleanup: Sendable {
         return names.filter { $0.hasPrefix("\(prefix)-") }.sorted()
     }
 
-    /// A supervisor that runs with another state directory, if there is one.
-    public var foreignSupervisor: Int32? {
-        ProcessTable.all().first { entry in
+    /// State directory of a supervisor that runs with another one than this, if there is one.
+    public var foreignStateDirectory: String? {
+        let supervisor = ProcessTable.all().first { entry in
             entry.program == "egressctl" && entry.arguments.dropFirst().prefix(2) == ["lab", "serve"]
                 && !belongsToLayout(entry)
-        }?.identity.pid
+        }
+        guard let arguments = supervisor?.arguments, let option = arguments.firstIndex(of: "--state-dir"),
+            option + 1 < arguments.count
+        else { return nil }
+        return arguments[option + 1]
     }
 
     /// Ends the supervisor in good order if it runs, then removes what is left.

@@ -31,10 +31,10 @@ public struct LabLauncher: Sendable {
             return .wasUp
         }
         let cleanup = LabCleanup(layout: layout, prefix: plan.prefix)
-        if let other = cleanup.foreignSupervisor {
+        if let other = cleanup.foreignStateDirectory {
             throw LabError(
-                code: .alreadyUp, message: "another lab runs on this machine (process \(other))",
-                advice: "stop it first: egressctl lab down with its --state-dir")
+                code: .alreadyUp, message: "another lab runs on this machine, in \(other)",
+                advice: "stop it first: egressctl lab down --state-dir \(other)")
         }
         if cleanup.isNeeded {
             progress("removing what an earlier lab left")
@@ -92,10 +92,10 @@ public struct LabLauncher: Sendable {
     public func down() async throws -> Bool {
         let cleanup = LabCleanup(layout: layout, prefix: plan.prefix)
         guard cleanup.isNeeded else { return false }
-        if LabState.load(layout.stateFile) == nil, let other = cleanup.foreignSupervisor {
+        if let other = cleanup.foreignStateDirectory {
             throw LabError(
-                code: .alreadyUp, message: "the lab on this machine (process \(other)) has another state directory",
-                advice: "name it with --state-dir")
+                code: .alreadyUp, message: "the lab on this machine is in \(other)",
+                advice: "name it: egressctl lab down --state-dir \(other)")
         }
         try await cleanup.run()
         return true

@@ -15,7 +15,10 @@ public struct NodeInventory: Sendable, Codable, Equatable {
             let links = try socket.links()
             let names = Dictionary(links.map { ($0.index, $0.name) }) { first, _ in first }
             func name(_ index: UInt32?) -> String { index.flatMap { names[$0] } ?? "-" }
-            var lines = Set(links.map { "link \($0.name)" })
+            var lines = Set(
+                links.map { link in
+                    "link \(link.name)" + (link.controllerIndex == nil ? "" : " in \(name(link.controllerIndex))")
+                })
             for address in try socket.addresses(family: .ipv4) {
                 lines.insert("address \(address) on \(name(address.linkIndex))")
             }
@@ -29,7 +32,7 @@ public struct NodeInventory: Sendable, Codable, Equatable {
     }
 
     /// What is here and was not there, without what the pod network's own plugin leaves on a node that once had pods:
-    /// the bridge with its address and route, and iptables' tables.
+    /// the bridge with its address, route and the other pods' links, and iptables' tables.
     public func leftovers(since baseline: NodeInventory) -> [String] {
         lines.subtracting(baseline.lines)
             .filter { line in
