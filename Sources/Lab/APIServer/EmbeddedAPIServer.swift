@@ -135,6 +135,7 @@ public final class EmbeddedAPIServer: Service {
         let readiness = readiness
         return Application(
             responder: APIResponder(service: service),
+            server: .http1(configuration: .init(additionalChannelHandlers: [APIConnectionMonitor()])),
             configuration: ApplicationConfiguration(address: address, serverName: nil),
             onServerRunning: { channel in
                 if readiness.listenerIsUp(port: channel.localAddress?.port) {

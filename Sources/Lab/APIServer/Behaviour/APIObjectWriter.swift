@@ -58,11 +58,11 @@ struct APIObjectWriter: Sendable {
     ) throws(APIStatusError) -> Outcome {
         var object = body
         try checkEnvelope(&object)
-        guard let stored = transaction.object(key(name)) else { throw .notFound(resource, name) }
         let bodyName = object[path: "metadata", "name"]?.stringValue ?? ""
         guard bodyName == name else {
             throw .badRequest("the name of the object (\(bodyName)) does not match the name on the URL (\(name))")
         }
+        guard let stored = transaction.object(key(name)) else { throw .notFound(resource, name) }
         let version = object[path: "metadata", "resourceVersion"]?.stringValue ?? ""
         if version.isEmpty, !resource.behaviour.allowsUnconditionalUpdate {
             throw .invalid(

@@ -103,7 +103,7 @@ enum APIOpenAPI {
         }
         let info = field(1, Array("Kubernetes".utf8)) + field(2, Array("v1.32.0".utf8))
         return APICompleteAnswer(
-            contentType: "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+            contentType: "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
             body: field(1, Array("2.0".utf8)) + field(2, info) + field(8, []))
     }()
 }

@@ -48,7 +48,14 @@ extension APIResourceCall {
         }
     }
 
-    private func jsonBody(_ options: WriteOptions) throws(APIStatusError) -> APIValue {
+    private func objectBody(_ options: WriteOptions) throws(APIStatusError) -> APIValue {
+        if mediaType == APIProtobuf.mediaType {
+            do {
+                return try APIProtobuf.decode(request.body)
+            } catch {
+                throw .unsupportedMediaType("the protobuf body of the request is not understood: \(error.message)")
+            }
+        }
         guard Self.jsonTypes.contains(mediaType) else {
             throw .unsupportedMediaType(
                 "the body of the request was in an unknown format - accepted media types include: application/json")
@@ -59,7 +66,7 @@ extension APIResourceCall {
     func create() async throws -> APICompleteAnswer {
         if resource.isNamespaced, target.namespace == nil { throw APIStatusError.methodNotAllowed("POST") }
         let options = try writeOptions()
-        let body = try jsonBody(options)
+        let body = try objectBody(options)
         let writer = writer(options)
         let uid = service.clock.makeUID()
         let suffix = service.clock.makeNameSuffix()
@@ -77,7 +84,7 @@ extension APIResourceCall {
 
     func update() async throws -> APICompleteAnswer {
         let options = try writeOptions()
-        let body = try jsonBody(options)
+        let body = try objectBody(options)
         let writer = writer(options)
         let outcome = try await service.store.transact(dryRun: options.dryRun) { [name, target] transaction in
             try writer.update(name, with: body, subresource: target.subresource, in: &transaction)
@@ -129,7 +136,7 @@ extension APIResourceCall {
     /// The `binding` subresource: sets the node of a pod that has none.
     func bind() async throws -> APICompleteAnswer {
         let options = try writeOptions()
-        let body = try jsonBody(options)
+        let body = try objectBody(options)
         guard let node = body[path: "target", "name"]?.stringValue, !node.isEmpty else {
             throw APIStatusError.badRequest("a Binding needs target.name, the name of the node")
         }

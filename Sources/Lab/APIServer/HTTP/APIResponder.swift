@@ -4,7 +4,7 @@ import NIOCore
 
 /// The edge to Hummingbird: requests in, answers out, and nothing decided.
 struct APIResponder: HTTPResponder {
-    typealias Context = BasicRequestContext
+    typealias Context = APIRequestContext
 
     /// Bytes; the real server's limit on request bodies.
     static let maximumBody = 3 * 1024 * 1024
@@ -29,7 +29,7 @@ struct APIResponder: HTTPResponder {
                 body: Array(body.readableBytesView)))
         switch answer {
         case .complete(let complete): return Self.response(complete)
-        case .watch(let session): return Self.response(session, of: request)
+        case .watch(let session): return Self.response(session, on: context.channel)
         }
     }
 
@@ -47,20 +47,26 @@ struct APIResponder: HTTPResponder {
     }
 
     /// The stream ends when the session ends, and the session when the client goes.
-    private static func response(_ session: APIWatchSession, of request: Request) -> Response {
+    private static func response(_ session: APIWatchSession, on channel: any Channel) -> Response {
         let body = ResponseBody { writer in
-            do {
-                try await request.body.consumeWithInboundCloseHandler { _ in
-                    try await session.run { try await writer.write(ByteBuffer(bytes: $0)) }
-                } onInboundClosed: {
-                    session.cancel()
-                }
-            } catch is CancellationError {
-                // The server shuts down: the stream ends in order.
-            }
+            let monitor = try await channel.pipeline.handler(type: APIConnectionMonitor.self).get()
+            monitor.setCloseHandler { session.cancel() }
+            defer { monitor.setCloseHandler(nil) }
+            try await session.run { try await writer.write(ByteBuffer(bytes: $0)) }
             try await writer.finish(nil)
         }
         return Response(
             status: .ok, headers: [.contentType: "application/json", .cacheControl: "no-cache, private"], body: body)
+    }
+}
+
+/// What a request brings along: the connection it came on.
+struct APIRequestContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    let channel: any Channel
+
+    init(source: ApplicationRequestContextSource) {
+        coreContext = .init(source: source)
+        channel = source.channel
     }
 }

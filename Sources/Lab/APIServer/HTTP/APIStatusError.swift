@@ -146,8 +146,8 @@ extension APIStatusError.Cause {
     static func typeInvalid(_ field: String, _ value: APIValue, expected: String) -> Self {
         .init(
             reason: "FieldValueTypeInvalid",
-            message:
-                "Invalid value: \"\(value.typeName)\": \(field) in body must be of type \(expected): \"\(value.typeName)\"",
+            message: "Invalid value: \"\(value.typeName)\": \(field) in body must be of type \(expected): "
+                + "\"\(value.typeName)\"",
             field: field)
     }
 

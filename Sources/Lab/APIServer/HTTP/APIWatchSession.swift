@@ -60,6 +60,7 @@ extension APIResourceCall {
             selection: selection, representation: try APIRepresentation.parse(accept: request.accept),
             printer: printer, resource: resource)
         let timeout = try request.query.count("timeoutSeconds") ?? APIWatchSession.defaultTimeoutSeconds
+        // A session that never runs, because its client went before, is cut off when its buffer is full.
         guard let begun = service.store.watch(resource.groupResource, from: start) else {
             throw .expired("too old resource version: \(version) (\(current))")
         }

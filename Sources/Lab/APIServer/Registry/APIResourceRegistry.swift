@@ -42,7 +42,8 @@ struct APIResourceRegistry: Sendable {
         core("Pod", "pods", ["po"], namespaced: true, status: true, PodBehaviour(), merge: .pod, categories: ["all"]),
         core("Node", "nodes", ["no"], namespaced: false, status: true, NodeBehaviour(), merge: .node),
         core(
-            "Namespace", "namespaces", ["ns"], namespaced: false, status: true, NamespaceBehaviour(), merge: .namespace),
+            "Namespace", "namespaces", ["ns"], namespaced: false, status: true, NamespaceBehaviour(),
+            merge: .namespace),
         core("Secret", "secrets", [], namespaced: true, status: false, SecretBehaviour()),
         core("ConfigMap", "configmaps", ["cm"], namespaced: true, status: false, PlainBehaviour()),
         core("Event", "events", ["ev"], namespaced: true, status: false, EventBehaviour()),

@@ -34,6 +34,14 @@ struct PodBehaviour: ResourceBehaviour {
             container["terminationMessagePath"] = "/dev/termination-log"
             container["terminationMessagePolicy"] = "File"
         }
+        if let ports = container["ports"]?.arrayValue {
+            container["ports"] = .array(
+                ports.map { port in
+                    var port = port
+                    if port["protocol"] == nil { port["protocol"] = "TCP" }
+                    return port
+                })
+        }
         return container
     }
 

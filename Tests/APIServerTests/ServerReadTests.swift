@@ -1,0 +1,199 @@
+import Foundation
+import Logging
+import Testing
+
+@testable import Lab
+
+@Suite("Lists, watches and start-up")
+struct ServerReadTests {
+    private static let mergePatch = "application/merge-patch+json"
+
+    private static func version(_ answer: RawHTTPClient.Answer) -> String {
+        answer.json[path: "metadata", "resourceVersion"]?.stringValue ?? ""
+    }
+
+    private static func names(_ answer: RawHTTPClient.Answer) -> [String] {
+        (answer.json["items"]?.arrayValue ?? []).compactMap { $0[path: "metadata", "name"]?.stringValue }
+    }
+
+    @Test func pagesShowOneMoment() async throws {
+        try await ServerHarness.run { harness in
+            for name in ["a", "b", "c", "d", "e"] {
+                _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod(name))
+            }
+            let first = try await harness.tcp.send("GET", "\(ServerHarness.pods)?limit=2")
+            #expect(Self.names(first) == ["a", "b"])
+            #expect(first.json[path: "metadata", "remainingItemCount"] == 3)
+            _ = try await harness.tcp.send("DELETE", "\(ServerHarness.pods)/d")
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("cc"))
+            let token = first.json[path: "metadata", "continue"]?.stringValue ?? ""
+            let rest = try await harness.tcp.send("GET", "\(ServerHarness.pods)?limit=10&continue=\(token)")
+            #expect(Self.names(rest) == ["c", "d", "e"])
+            #expect(Self.version(rest) == Self.version(first))
+            #expect(try await harness.tcp.send("GET", "\(ServerHarness.pods)?continue=junk").status == 400)
+        }
+    }
+
+    @Test func selectorsOnLists() async throws {
+        try await ServerHarness.run { harness in
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("a", labels: ["x": "1"], node: "n1"))
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("b", labels: ["x": "2"]))
+            let byLabel = try await harness.tcp.send("GET", "/api/v1/pods?labelSelector=x%20in%20(2,3)")
+            #expect(Self.names(byLabel) == ["b"])
+            let byNode = try await harness.tcp.send("GET", "/api/v1/pods?fieldSelector=spec.nodeName%3Dn1")
+            #expect(Self.names(byNode) == ["a"])
+            let byName = try await harness.tcp.send("GET", "/api/v1/pods?fieldSelector=metadata.name!%3Da")
+            #expect(Self.names(byName) == ["b"])
+        }
+    }
+
+    @Test func aWatchResumesAndTranslatesForItsSelector() async throws {
+        try await ServerHarness.run { harness in
+            let list = try await harness.tcp.send("GET", ServerHarness.pods)
+            let path = "\(ServerHarness.pods)/a"
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("a", labels: ["x": "no"]))
+            for value in ["yes", "yes2", "no"] as [APIValue] {
+                let labels: APIValue = ["metadata": ["labels": ["x": value == "no" ? "no" : "yes", "n": value]]]
+                _ = try await harness.tcp.send("PATCH", path, labels, contentType: Self.mergePatch)
+            }
+            let events = try await harness.tcp.watch(
+                "\(ServerHarness.pods)?watch=1&resourceVersion=\(Self.version(list))&labelSelector=x%3Dyes", count: 3)
+            #expect(events.map { $0["type"] } == ["ADDED", "MODIFIED", "DELETED"])
+            let all = try await harness.unix.watch(
+                "\(ServerHarness.pods)?watch=1&resourceVersion=\(Self.version(list))", count: 4)
+            #expect(all.map { $0["type"] } == ["ADDED", "MODIFIED", "MODIFIED", "MODIFIED"])
+        }
+    }
+
+    @Test func aRunningWatchSeesChangesAndEndsWithABookmark() async throws {
+        try await ServerHarness.run { harness in
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("first"))
+            let events = try await harness.tcp.watch(
+                "\(ServerHarness.pods)?watch=1&allowWatchBookmarks=true&timeoutSeconds=1", count: 99
+            ) {
+                _ = try await harness.unix.send("POST", ServerHarness.pods, Samples.pod("second"))
+                _ = try await harness.unix.send("DELETE", "\(ServerHarness.pods)/second")
+            }
+            #expect(events.map { $0["type"] } == ["ADDED", "ADDED", "DELETED", "BOOKMARK"])
+            let deleted = events[2][path: "object", "metadata", "resourceVersion"]
+            #expect(events[3][path: "object", "metadata", "resourceVersion"] == deleted)
+        }
+    }
+
+    @Test func initialEventsEndWithAMarkedBookmark() async throws {
+        try await ServerHarness.run { harness in
+            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("a"))
+            let query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true"
+            let events = try await harness.tcp.watch("\(ServerHarness.pods)?\(query)", count: 2)
+            #expect(events.map { $0["type"] } == ["ADDED", "BOOKMARK"])
+            #expect(
+                events[1][path: "object", "metadata", "annotations", "k8s.io/initial-events-end"] == "true")
+        }
+    }
+
+    @Test func forgottenVersionsAreGone() async throws {
+        try await ServerHarness.run(limits: .init(historyCapacity: 3, watcherBuffer: 16)) { harness in
+            let list = try await harness.tcp.send("GET", ServerHarness.pods)
+            for index in 0..<5 {
+                _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("p\(index)"))
+            }
+            let answer = try await harness.tcp.send(
+                "GET", "\(ServerHarness.pods)?watch=1&resourceVersion=\(Self.version(list))")
+            #expect(answer.status == 410)
+            #expect(answer.json["reason"] == "Expired")
+            let future = try await harness.tcp.send("GET", "\(ServerHarness.pods)?resourceVersion=999999")
+            #expect(future.status == 504)
+        }
+    }
+
+    @Test func tablesHaveTheColumnsOfTheDefinition() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.defineGateways()
+            _ = try await harness.tcp.send("POST", ServerHarness.gateways, Samples.gateway("gw"))
+            _ = try await harness.tcp.send(
+                "PATCH", "\(ServerHarness.gateways)/gw/status",
+                ["status": ["egressIpPrefix": "203.0.113.8/31", "gatewayServerProfile": ["port": 6000]]],
+                contentType: Self.mergePatch)
+            let accept = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"
+            let table = try await harness.tcp.send("GET", ServerHarness.gateways, accept: accept).json
+            #expect(table["kind"] == "Table")
+            let columns = table["columnDefinitions"]?.arrayValue?.map { $0["name"] }
+            #expect(columns == ["Name", "Egress Prefix", "Port", "Age"])
+            let row = table["rows"]?.arrayValue?.first
+            #expect(row?["cells"]?.arrayValue?.prefix(3) == ["gw", "203.0.113.8/31", 6000])
+            #expect(row?[path: "object", "kind"] == "PartialObjectMetadata")
+        }
+    }
+
+    @Test func discoveryAndOpenAPI() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.defineGateways()
+            let resources = try await harness.tcp.send("GET", ServerHarness.group).json["resources"]?.arrayValue ?? []
+            #expect(
+                resources.map { $0["name"] } == ["staticgatewayconfigurations", "staticgatewayconfigurations/status"])
+            #expect(resources.first?["shortNames"] == ["sgc"])
+            let index = try await harness.tcp.send("GET", "/openapi/v3").json["paths"]?.objectValue ?? [:]
+            let entry = try #require(index["apis/egressgateway.kubernetes.azure.com/v1alpha1"])
+            let url = try #require(entry["serverRelativeURL"]?.stringValue)
+            let document = try await harness.tcp.send("GET", url).json
+            let path = "\(ServerHarness.group)/namespaces/{namespace}/staticgatewayconfigurations/{name}"
+            let parameters = document["paths"]?[path]?[path: "patch", "parameters"]?.arrayValue ?? []
+            #expect(parameters.contains { $0["name"] == "fieldValidation" })
+            #expect(try await harness.tcp.send("GET", "/readyz").text == "ok")
+        }
+    }
+
+    /// What a killed process leaves is what its files hold: a server on a copy of them, taken in full run, must know
+    /// every write that was acknowledged, and count versions on from there.
+    @Test func acknowledgedWritesSurviveAKill() async throws {
+        let copy = NSTemporaryDirectory() + "apiserver-copy-" + UUID().uuidString.prefix(8)
+        defer { try? FileManager.default.removeItem(atPath: copy) }
+        let last = try await ServerHarness.run { harness in
+            try await harness.defineGateways()
+            var last = ""
+            for index in 0..<20 {
+                let answer = try await harness.tcp.send("POST", ServerHarness.gateways, Samples.gateway("g\(index)"))
+                last = Self.version(answer)
+            }
+            _ = try await harness.tcp.send("DELETE", "\(ServerHarness.gateways)/g3")
+            try FileManager.default.createDirectory(atPath: copy, withIntermediateDirectories: true)
+            try FileManager.default.copyItem(atPath: harness.folder + "/storage", toPath: copy + "/storage")
+            return last
+        }
+        try await ServerHarness.run(folder: copy) { harness in
+            let list = try await harness.tcp.send("GET", ServerHarness.gateways)
+            #expect(Self.names(list).count == 19)
+            #expect(!Self.names(list).contains("g3"))
+            #expect((Int(Self.version(list)) ?? 0) > (Int(last) ?? .max))
+            let old = try await harness.tcp.send("GET", "\(ServerHarness.gateways)?watch=1&resourceVersion=\(last)")
+            #expect(old.status == 410)
+        }
+    }
+
+    @Test(arguments: ["0.0.0.0", "10.0.0.1", "example.com", "127.0.0"])
+    func refusesToListenBeyondLoopback(_ host: String) {
+        let error = #expect(throws: EmbeddedAPIServerError.self) {
+            try EmbeddedAPIServer(
+                configuration: .init(storagePath: "/nonexistent", host: host), logger: Logger(label: "t"))
+        }
+        #expect(error?.code == .configuration)
+        #expect(error?.description.contains(host) == true)
+    }
+
+    @Test func storageHasOneOwner() async throws {
+        try await ServerHarness.run { harness in
+            let error = #expect(throws: EmbeddedAPIServerError.self) {
+                try EmbeddedAPIServer(
+                    configuration: .init(storagePath: harness.folder + "/storage"), logger: Logger(label: "t"))
+            }
+            #expect(error?.code == .storage)
+        }
+    }
+
+    @Test func kubeconfigsNameTheirEndpoint() {
+        let socket = EmbeddedAPIServer.Endpoint.unixSocket(path: "/run/a b/api.sock")
+        #expect(socket.serverURL == "http+unix://%2Frun%2Fa%20b%2Fapi.sock")
+        let text = EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: 1234))
+        #expect(text.contains(#"server: "http://127.0.0.1:1234""#))
+    }
+}
