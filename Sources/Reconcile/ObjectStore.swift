@@ -20,8 +20,8 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     private let state = Mutex(State())
     private let indexFunctions: [String: IndexFunction]
 
-    /// - Parameter indexes: functions by index name, such as one that gives the owner's uid. They must depend on nothing
-    ///   but the object.
+    /// - Parameter indexes: functions by index name, such as one that gives the owner's uid. They must depend on
+    ///   nothing but the object.
     public init(indexes: [String: IndexFunction] = [:]) {
         indexFunctions = indexes
     }
