@@ -36,8 +36,8 @@ func line(_ type: String, _ object: String) -> String {
 /// A list answer.
 func listJSON(_ items: [String], version: Int, continueToken: String? = nil) -> String {
     let token = continueToken.map { #","continue":"\#($0)""# } ?? ""
-    return
-        #"{"kind":"PodEndpointList","metadata":{"resourceVersion":"\#(version)"\#(token)},"items":[\#(items.joined(separator: ","))]}"#
+    let metadata = #""metadata":{"resourceVersion":"\#(version)"\#(token)}"#
+    return #"{"kind":"PodEndpointList",\#(metadata),"items":[\#(items.joined(separator: ","))]}"#
 }
 
 /// The error's code, or a test failure if there is none.

@@ -59,7 +59,8 @@ extension Step {
 
     /// The JSON of a `metav1.Status`.
     public static func statusBody(_ code: Int, _ reason: String) -> String {
-        #"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"because","reason":"\#(reason)","code":\#(code)}"#
+        #"{"kind":"Status","apiVersion":"v1","status":"Failure","message":"because","#
+            + #""reason":"\#(reason)","code":\#(code)}"#
     }
 }
 
