@@ -22,7 +22,8 @@ final class GatewayTestbed: Sendable {
     private let namespaces: GatewayNamespaces
 
     init(_ name: String) async throws {
-        let prefix = "kegwt-ro-\(name)"
+        // Two test runs on one machine must not meet.
+        let prefix = "kegwt-ro-\(getpid())-\(name)"
         let node = try NetworkNamespace(name: "\(prefix)-node")
         let gateway = try NetworkNamespace(name: "\(prefix)-egress")
         let outside = try NetworkNamespace(name: "\(prefix)-net")

@@ -27,8 +27,9 @@ struct ProbeTests {
         let state = ProbeState()
         let server = try await ProbeServer.start(port: 0, state: state)
         func status(_ path: String) async throws -> UInt {
-            let request = HTTPClientRequest(url: "http://127.0.0.1:\(server.port)\(path)")
-            return try await HTTPClient.shared.execute(request, timeout: .seconds(5)).status.code
+            var request = HTTPClientRequest(url: "http://127.0.0.1:\(server.port)\(path)")
+            request.headers.add(name: "Connection", value: "close")
+            return try await HTTPClient.shared.execute(request, timeout: .seconds(2)).status.code
         }
         #expect(try await status("/gw/uid-1") == 503)
         state.setActive(["uid-1"])

@@ -90,9 +90,13 @@ struct RolesWithServerTests {
         configuration.metadata = ObjectMeta(name: "gw-a", namespace: "team-a")
         try await cluster.put(configuration)
         try await cluster.put(Fixture.machines("gw-a"))
-        var pod = NodeTestbed.pod()
-        pod.metadata.uid = ""
-        try await cluster.put(pod, status: false)
+        try await cluster.put(Self.pod("gw-a"), status: false)
+    }
+
+    private static func pod(_ gateway: String) -> Pod {
+        var pod = NodeTestbed.pod(uid: "", annotations: [CNIRequestHandler.annotation: gateway])
+        pod.spec = PodSpec(nodeName: "worker-1", containers: [Container(name: "main", image: "none")])
+        return pod
     }
 
     private static func eventually(_ what: Comment, _ condition: () async throws -> Bool) async throws {
@@ -116,7 +120,7 @@ struct RolesWithServerTests {
         try await withCluster { cluster in
             try await Self.populate(cluster)
             var settings = GatewaySettings()
-            settings.networkNamespace = "kegwt-ro-roles-egress"
+            settings.networkNamespace = URL(filePath: bed.gateway.path).lastPathComponent
             settings.gatewayProbePort = Int.random(in: 30_000...60_000)
             settings.drainSeconds = 1
             let port = settings.gatewayProbePort
@@ -161,7 +165,11 @@ struct RolesWithServerTests {
                 socket, RelayServerTests.frame(String(decoding: request, as: UTF8.self)))
             return try JSONDecoder().decode(RelayResponse.self, from: Data(answer.dropFirst(4)))
         }
+        let start = ContinuousClock.now
         let added = try await call("ADD")
+        let duration = ContinuousClock.now - start
+        // The gateway was heard of, not waited for until the limit of 5 seconds.
+        #expect(duration < .seconds(3), "ADD took \(duration)")
         #expect(added.exitCode == 0, "\(added.output)")
         // Not "eventually": ADD has waited for it.
         let peers = bed.tunnel.desired.values.first?.gateway?.peers ?? []
@@ -184,11 +192,7 @@ struct RolesWithServerTests {
     func refusal() async throws {
         try await withCluster { cluster in
             try await cluster.put(Namespace(metadata: ObjectMeta(name: "team-a")), status: false)
-            try await cluster.put(
-                Pod(
-                    metadata: ObjectMeta(
-                        name: "web-0", namespace: "team-a", annotations: [CNIRequestHandler.annotation: "absent"])),
-                status: false)
+            try await cluster.put(Self.pod("absent"), status: false)
             let tunnel = FakeCapability<Tunnel>(make: { _ in throw ProviderError(.terminal, "not to be called") })
             let handler = CNIRequestHandler(
                 nodeName: "worker-1", settings: NodeSettings(),

@@ -36,8 +36,8 @@ actor GatewayDataPath {
 
     /// Makes the node serve the plan.
     ///
-    /// Order: rules, addresses and routes, tunnels, routes to pods, and last what attracts traffic; then what is no
-    /// longer wanted goes, in the opposite order. So a packet finds either its whole way or none.
+    /// Order: rules, addresses and routes, tunnels, and last what attracts traffic; then what is no longer wanted goes,
+    /// in the opposite order. So a packet finds either its whole way or none.
     ///
     /// - Parameter privateKeys: base64, by the server's UID; a server without one is a failure of that server.
     /// - Throws: ``LinuxNetError`` or ``ProviderError``; what was done so far stays and is repaired by the next call.
@@ -46,7 +46,8 @@ actor GatewayDataPath {
         applied = nil
         let wanted = GatewayNetworkState(plan)
         if plan.servers.isEmpty {
-            if previous == GatewayNetworkState() { applied = previous } else { try await clear() }
+            if previous != GatewayNetworkState() { return try await clear() }
+            applied = previous
             return Outcome()
         }
         let isComplete = previous == nil
@@ -66,11 +67,9 @@ actor GatewayDataPath {
         }
         try await namespaces.addPaths(delta)
         let outcome = try await serve(plan, privateKeys: privateKeys, isComplete: isComplete)
-        let links = Set(plan.servers.filter { outcome.ready.contains($0.uid) }.map(\.link))
-        try await namespaces.addPodRoutes(delta.addedPodRoutes.filter { links.contains($0.link) })
         try await namespaces.addLoadBalancerAddresses(delta.addedLoadBalancerAddresses)
         try await namespaces.removeLoadBalancerAddresses(delta.removedLoadBalancerAddresses)
-        try await namespaces.removePaths(delta)
+        try await namespaces.removePaths(delta.removedSecondaryAddresses)
         applied = outcome.failures.isEmpty ? wanted : nil
         return outcome
     }
@@ -87,7 +86,7 @@ actor GatewayDataPath {
         var changed: [Tunnel.Desired] = []
         let links = Dictionary(uniqueKeysWithValues: plan.servers.map { ($0.uid, $0.link) })
         // First, because a new server may need the port or the link name of an old one.
-        try await removeTunnels(tunnels.values.filter { links[$0.id] != $0.link })
+        outcome.failures = try await removeTunnels(tunnels.values.filter { links[$0.id] != $0.link })
         if isComplete { try await prune(keeping: plan.servers.map { reference($0.uid, $0.link) }) }
         for server in plan.servers {
             guard let privateKey = privateKeys[server.uid] else {
@@ -126,11 +125,16 @@ actor GatewayDataPath {
         return outcome
     }
 
-    private func removeTunnels(_ unwanted: [Tunnel.Desired]) async throws {
-        guard !unwanted.isEmpty else { return }
+    /// - Returns: why the others could not be removed, by UID; they are tried again by the next call.
+    private func removeTunnels(_ unwanted: [Tunnel.Desired]) async throws -> [String: String] {
+        guard !unwanted.isEmpty else { return [:] }
         let results = try await tunnel.remove(unwanted.map { reference($0.id, $0.link) })
         for result in results where result.code == .ok { tunnels[result.id] = nil }
-        if let failed = results.first(where: { $0.code != .ok }) { throw failed.error }
+        let failed = unwanted.filter { tunnels[$0.id] != nil }
+        return Dictionary(
+            uniqueKeysWithValues: failed.map { desired in
+                (desired.id, results.first { $0.id == desired.id }?.message ?? "its old tunnel cannot be removed")
+            })
     }
 
     /// Removes tunnel links that a former life of this daemon left.
@@ -146,12 +150,13 @@ actor GatewayDataPath {
     }
 
     /// Removes everything of ours from the node.
-    private func clear() async throws {
+    private func clear() async throws -> Outcome {
         let found = try await namespaces.observe()
         try await namespaces.removeLoadBalancerAddresses(found.loadBalancerAddresses.sorted())
-        try await removeTunnels(Array(tunnels.values))
+        let failures = try await removeTunnels(Array(tunnels.values))
         if namespaces.gateway.exists { try await prune(keeping: []) }
         try await namespaces.dismantle()
-        applied = GatewayNetworkState()
+        if failures.isEmpty { applied = GatewayNetworkState() }
+        return Outcome(failures: failures)
     }
 }

@@ -30,21 +30,12 @@ struct GatewayNamespaces: Sendable {
             return state
         }
         guard gateway.exists else { return state }
-        let (addresses, podLinks) = try await gateway.run {
+        let addresses = try await gateway.run {
             let socket = try RouteSocket()
-            let names = Dictionary(uniqueKeysWithValues: try socket.links().map { ($0.index, $0.name) })
-            let addresses = try socket.addresses(family: .ipv4).filter {
-                names[$0.linkIndex] == GatewayRules.gatewayLink
-            }
-            var podLinks: [IPAddress: String] = [:]
-            for route in try socket.routes(family: .ipv4) {
-                guard let name = route.linkIndex.flatMap({ names[$0] }), name.hasPrefix("wg-") else { continue }
-                podLinks[route.destination.address] = name
-            }
-            return (addresses.map(\.address), podLinks)
+            guard let link = try socket.link(named: GatewayRules.gatewayLink) else { return [IPAddress]() }
+            return try socket.addresses(linkIndex: link.index, family: .ipv4).map(\.address)
         }
         state.secondaryAddresses.formUnion(addresses)
-        state.podLinks = podLinks
         return state
     }
 
@@ -106,20 +97,6 @@ struct GatewayNamespaces: Sendable {
         }
     }
 
-    /// Routes to pods, through tunnel links that exist.
-    func addPodRoutes(_ routes: [GatewayNetworkDelta.PodRoute]) async throws {
-        guard !routes.isEmpty else { return }
-        try await gateway.run {
-            let socket = try RouteSocket()
-            var indexes: [String: UInt32] = [:]
-            for route in routes {
-                let index = try indexes[route.link] ?? socket.requireLink(named: route.link).index
-                indexes[route.link] = index
-                try socket.replaceRoute(Route(to: IPPrefix(host: route.address), linkIndex: index))
-            }
-        }
-    }
-
     /// Lets the node take in what the load balancer delivers.
     func addLoadBalancerAddresses(_ addresses: [IPAddress]) async throws {
         guard !addresses.isEmpty else { return }
@@ -143,19 +120,13 @@ struct GatewayNamespaces: Sendable {
         }
     }
 
-    /// Removes routes to pods and paths of secondary addresses. A link that is gone took its routes along.
-    func removePaths(_ delta: GatewayNetworkDelta) async throws {
-        let (addresses, pods) = (delta.removedSecondaryAddresses, delta.removedPodRoutes)
-        guard !addresses.isEmpty || !pods.isEmpty else { return }
+    /// Removes the paths of secondary addresses.
+    func removePaths(_ addresses: [IPAddress]) async throws {
+        guard !addresses.isEmpty else { return }
         try await gateway.run {
             let socket = try RouteSocket()
-            let indexes = Dictionary(uniqueKeysWithValues: try socket.links().map { ($0.name, $0.index) })
-            for pod in pods {
-                guard let index = indexes[pod.link] else { continue }
-                try socket.ensureNoRoute(Route(to: IPPrefix(host: pod.address), linkIndex: index))
-            }
-            guard let link = indexes[GatewayRules.gatewayLink] else { return }
-            for address in addresses { try socket.ensureNoAddress(InterfaceAddress(address, linkIndex: link)) }
+            guard let link = try socket.link(named: GatewayRules.gatewayLink) else { return }
+            for address in addresses { try socket.ensureNoAddress(InterfaceAddress(address, linkIndex: link.index)) }
         }
         try await node.run {
             let socket = try RouteSocket()

@@ -1,6 +1,7 @@
 import LinuxNet
 
-/// What the kernel of a gateway node holds for the gateways, beside the tunnels. Pure.
+/// What the kernel of a gateway node holds for the gateways, beside the tunnels and the routes into them, which are the
+/// tunnel provider's. Pure.
 struct GatewayNetworkState: Sendable, Equatable {
     /// On the uplink, so that the node takes in what the load balancer delivers with its own address kept.
     var loadBalancerAddresses: Set<IPAddress> = []
@@ -10,8 +11,6 @@ struct GatewayNetworkState: Sendable, Equatable {
     var sources: [UInt16: IPAddress] = [:]
     /// Addresses behind the veth pair; the values of `sources`, or what was found in the kernel.
     var secondaryAddresses: Set<IPAddress> = []
-    /// Link of the gateway namespace through which a pod is reached.
-    var podLinks: [IPAddress: String] = [:]
 
     init() {}
 
@@ -21,7 +20,6 @@ struct GatewayNetworkState: Sendable, Equatable {
         for server in plan.servers {
             sources[server.port] = server.secondaryAddress
             secondaryAddresses.insert(server.secondaryAddress)
-            for peer in server.peers { podLinks[peer.address] = server.link }
         }
     }
 }
@@ -33,19 +31,12 @@ struct GatewayNetworkDelta: Sendable, Equatable {
         var address: IPAddress
     }
 
-    struct PodRoute: Sendable, Equatable {
-        var address: IPAddress
-        var link: String
-    }
-
     var addedLoadBalancerAddresses: [IPAddress]
     var removedLoadBalancerAddresses: [IPAddress]
     var addedSecondaryAddresses: [IPAddress]
     var removedSecondaryAddresses: [IPAddress]
     var addedSources: [Source]
     var removedSources: [Source]
-    var addedPodRoutes: [PodRoute]
-    var removedPodRoutes: [PodRoute]
     /// The next hop of the gateway namespace, if it is to be set.
     var nextHop: IPAddress?
 
@@ -59,21 +50,11 @@ struct GatewayNetworkDelta: Sendable, Equatable {
         removedSecondaryAddresses = old.secondaryAddresses.subtracting(new.secondaryAddresses).sorted()
         addedSources = Self.sources(new.sources, notIn: base.sources)
         removedSources = Self.sources(old.sources, notIn: new.sources)
-        addedPodRoutes = Self.routes(new.podLinks) { base.podLinks[$0] != $1 }
-        // A route that only changes its link is replaced, not removed.
-        removedPodRoutes = Self.routes(old.podLinks) { address, _ in new.podLinks[address] == nil }
         nextHop = new.primaryAddress == base.primaryAddress ? nil : new.primaryAddress
     }
 
     private static func sources(_ some: [UInt16: IPAddress], notIn others: [UInt16: IPAddress]) -> [Source] {
         some.filter { others[$0.key] != $0.value }.map { Source(port: $0.key, address: $0.value) }
             .sorted { $0.port < $1.port }
-    }
-
-    private static func routes(
-        _ links: [IPAddress: String], where isMeant: (IPAddress, String) -> Bool
-    ) -> [PodRoute] {
-        links.filter { isMeant($0.key, $0.value) }.map { PodRoute(address: $0.key, link: $0.value) }
-            .sorted { $0.address < $1.address }
     }
 }

@@ -10,7 +10,7 @@ import ServiceLifecycle
 /// On its end everything in the kernel stays, so that a restart drops no packet.
 public struct GatewayRole: Service {
     /// Changes that come within this time are handled together.
-    private static let settling = Duration.milliseconds(50)
+    private static let settling = Duration.milliseconds(25)
     /// How often everything is compared with the kernel.
     private static let resync = Duration.seconds(60)
 
@@ -32,13 +32,23 @@ public struct GatewayRole: Service {
         nodeName: String, configuration: GatewaySettings, client: KubernetesClient,
         tunnel: any CapabilityClient<Tunnel>, events: EventRecorder, logger: Logger
     ) {
+        self.init(
+            nodeName: nodeName, nodeNamespace: .current, configuration: configuration, client: client, tunnel: tunnel,
+            events: events, logger: logger)
+    }
+
+    /// The node's namespace as a parameter, for tests.
+    init(
+        nodeName: String, nodeNamespace: NetworkNamespace, configuration: GatewaySettings, client: KubernetesClient,
+        tunnel: any CapabilityClient<Tunnel>, events: EventRecorder, logger: Logger
+    ) {
         self.nodeName = nodeName
         settings = configuration
         self.client = client
         self.events = events
         self.logger = logger
         let namespaces = GatewayNamespaces(
-            node: .current,
+            node: nodeNamespace,
             gateway: NetworkNamespace(path: "\(NetworkNamespace.directory)/\(configuration.networkNamespace)"),
             uplink: configuration.uplink)
         dataPath = GatewayDataPath(namespaces: namespaces, tunnel: tunnel, logger: logger)
@@ -112,15 +122,18 @@ public struct GatewayRole: Service {
     private func reconcileForEver(_ signal: ChangeSignal, plan: @Sendable () -> GatewayPlan) async throws {
         var report = Report()
         var failures = 0
+        var retry: Task<Void, Never>?
+        defer { retry?.cancel() }
         for await _ in signal.changes {
+            retry?.cancel()
             try await Task.sleep(for: Self.settling)
             let isDone = await reconcile(plan(), &report)
             failures = isDone ? 0 : failures + 1
             guard failures > 0 else { continue }
             // 1, 2, 4 ... 30 seconds, or the next change.
             let pause = Duration.seconds(min(30, 1 << min(failures - 1, 5)))
-            Task {
-                try? await Task.sleep(for: pause)
+            retry = Task {
+                guard (try? await Task.sleep(for: pause)) != nil else { return }
                 signal.raise()
             }
         }

@@ -25,33 +25,47 @@ actor GatewayReadiness {
     func wait(configuration: String, publicKey: String) async {
         guard limit > .zero else { return }
         let end = clock.now.advanced(by: limit)
-        var pause = Duration.milliseconds(50)
-        var missing: Set<String> = []
+        var pause = Duration.milliseconds(30)
+        var gateways = Gateways()
         while true {
             // A pod is attached in any case by now: an API that fails here only ends the waiting.
             guard let statuses = try? await api.gatewayStatuses() else { return }
-            missing = Self.missing(statuses, configuration: configuration, publicKey: publicKey)
+            gateways = Gateways(statuses, configuration: configuration, publicKey: publicKey)
             let now = clock.now
             laggards = laggards.filter { $0.value > now }
-            if missing.subtracting(laggards.keys).isEmpty, statuses.count > missing.count { return }
+            if !gateways.informed.isEmpty, gateways.missing.isSubset(of: laggards.keys) { return }
             guard now < end, !Task.isCancelled else { break }
             try? await Task.sleep(for: pause)
             pause = min(pause * 2, .milliseconds(400))
         }
-        for name in missing { laggards[name] = clock.now.advanced(by: .seconds(60)) }
+        for name in gateways.missing { laggards[name] = clock.now.advanced(by: .seconds(60)) }
         logger.warning(
-            "gateways do not list the new peer yet",
+            "not all gateways list the new peer yet",
             metadata: [
-                "configuration": .string(configuration), "gateways": .array(missing.sorted().map { .string($0) }),
+                "configuration": .string(configuration),
+                "missing": .array(gateways.missing.sorted().map { .string($0) }),
+                "informed": .array(gateways.informed.sorted().map { .string($0) }),
             ])
     }
 
-    /// Names of the gateways that serve the configuration but do not list the peer.
-    static func missing(_ statuses: [GatewayStatus], configuration: String, publicKey: String) -> Set<String> {
-        Set(
-            statuses.filter { status in
-                status.spec.readyGatewayConfigurations.contains { $0.staticGatewayConfiguration == configuration }
-                    && !status.spec.readyPeerConfigurations.contains { $0.publicKey == publicKey }
-            }.map(\.metadata.name))
+    /// The gateways that serve a configuration, by whether they list a peer.
+    struct Gateways {
+        var informed: Set<String> = []
+        var missing: Set<String> = []
+
+        init() {}
+
+        init(_ statuses: [GatewayStatus], configuration: String, publicKey: String) {
+            for status in statuses
+            where status.spec.readyGatewayConfigurations.contains(where: {
+                $0.staticGatewayConfiguration == configuration
+            }) {
+                if status.spec.readyPeerConfigurations.contains(where: { $0.publicKey == publicKey }) {
+                    informed.insert(status.metadata.name)
+                } else {
+                    missing.insert(status.metadata.name)
+                }
+            }
+        }
     }
 }
