@@ -12,8 +12,15 @@ import Testing
 
 let isRoot = geteuid() == 0
 let hasUserspace = UserspaceProcess.locate() != nil && access("/dev/net/tun", R_OK | W_OK) == 0
-let canTunnel = isRoot && hasUserspace
-let needsTunnels: Comment = "makes tunnels: needs root, /dev/net/tun and the package wireguard-go"
+/// Where the kernel has WireGuard, the provider takes that.
+let hasKernelForm = (try? KernelWireGuard.isAvailable()) ?? false
+let canTunnel = isRoot && (hasUserspace || hasKernelForm)
+let needsTunnels: Comment =
+    "makes tunnels: needs root, and /dev/net/tun with the package wireguard-go or kernel WireGuard"
+/// What only userspace devices have: processes and control sockets.
+let hasProcesses = isRoot && hasUserspace && !hasKernelForm
+let needsProcesses: Comment =
+    "looks at processes of userspace tunnels: needs root and wireguard-go, no kernel WireGuard"
 
 /// A host for providers under test: keeps what they log, has the machine's monotonic clock and no HTTP.
 final class TestHost: HostServices {

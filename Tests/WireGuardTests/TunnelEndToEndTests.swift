@@ -10,19 +10,17 @@ import Testing
 struct TunnelEndToEndTests {
     @Test func aPodReachesTheFarSideThroughTheTunnelAndStopsWhenItsPeerIsRemoved() async throws {
         let nodes = try await TwoNodes("path")
+        let expectedForm: WireGuardForm = hasKernelForm ? .kernel : .userspace
+        let observed = try await nodes.connect()
         let clock = ContinuousClock()
         let start = clock.now
-        let observed = try await nodes.connect()
-        print("both ends ensured in \(clock.now - start)")
-        #expect(observed.form == "userspace")
+        #expect(observed.form == expectedForm.rawValue)
         #expect(observed.mtu == 1420)
         #expect(nodes.pod.pings(TwoNodes.farAddress))
-        print("first answer after \(clock.now - start)")
+        // The first packet in the tunnel was the test's, not the kernel's: a handshake that nobody answers costs 5 s.
+        #expect(clock.now - start < .seconds(4))
         // The packets between the nodes are the tunnel's: the far address is unknown there.
         #expect(throws: ShellFailure.self) { try nodes.worker.shell("ping -c 1 -W 1 \(TwoNodes.farAddress)") }
-
-        // The first packet in the tunnel was the test's, not the kernel's: a handshake that nobody answers costs 5 s.
-        #expect(clock.now - start < .seconds(3))
 
         let status = try await nodes.onGateway.service.status([nodes.gatewayReference], nodes.host.context)
         let peer = try #require(status.first?.observed?.peers?.first)
@@ -61,7 +59,8 @@ struct TunnelEndToEndTests {
         try await nodes.removeAll()
     }
 
-    @Test func removeLeavesNoProcessLinkOrSocket() async throws {
+    @Test(.enabled(if: hasProcesses, needsProcesses))
+    func removeLeavesNoProcessLinkOrSocket() async throws {
         let nodes = try await TwoNodes("gone")
         _ = try await nodes.connect()
         let process = try #require(try TwoNodes.process(of: nodes.podReference))
@@ -83,7 +82,8 @@ struct TunnelEndToEndTests {
         #expect(results.map(\.code) == [.ok])
     }
 
-    @Test func aKilledProcessIsReplacedAndADeadSocketIsNoObstacle() async throws {
+    @Test(.enabled(if: hasProcesses, needsProcesses))
+    func aKilledProcessIsReplacedAndADeadSocketIsNoObstacle() async throws {
         let nodes = try await TwoNodes("killed")
         let observed = try await nodes.connect()
         #expect(nodes.pod.pings(TwoNodes.farAddress))
@@ -124,7 +124,8 @@ struct TunnelEndToEndTests {
         try await nodes.removeAll()
     }
 
-    @Test func aProcessEndsWithItsNamespaceAndIsReaped() async throws {
+    @Test(.enabled(if: hasProcesses, needsProcesses))
+    func aProcessEndsWithItsNamespaceAndIsReaped() async throws {
         let nodes = try await TwoNodes("reaped")
         let short = try NetworkNamespace(name: "kegwt-wg-short-\(getpid())")
         try short.create()

@@ -2,9 +2,9 @@ import ProviderKit
 
 /// Decides when a pod end should shake hands anew. Pure: counters and time in, a decision out.
 ///
-/// WireGuard keeps a session as long as it can. When a load balancer moves a pod's flow to another gateway, that one does
-/// not know the session and drops its packets; WireGuard notices after 15 s without an answer. A tunnel that sends but
-/// receives nothing for a shorter while is suspicious already: real traffic is answered, if only by TCP.
+/// WireGuard keeps a session as long as it can. When a load balancer moves a pod's flow to another gateway, that one
+/// does not know the session and drops its packets; WireGuard notices after 15 s without an answer. A tunnel that sends
+/// but receives nothing for a shorter while is suspicious already: real traffic is answered, if only by TCP.
 ///
 /// A flow that really goes one way looks the same, as WireGuard answers it with a keepalive each 10 s only. So a new
 /// handshake that was answered, but followed by another silence, doubles the patience, until it is WireGuard's own.

@@ -1,8 +1,8 @@
 import LinuxNet
 import ProviderKit
 
-/// Brings tunnels to what is asked. Everything here blocks; it runs on threads that are in the node's namespace, so that
-/// links made here keep their UDP sockets there.
+/// Brings tunnels to what is asked. Everything here blocks; it runs on threads that are in the node's namespace, so
+/// that links made here keep their UDP sockets there.
 struct TunnelWorker: Sendable {
     /// The node's own namespace: the home of UDP sockets and of links in the making.
     let node: NetworkNamespace

@@ -106,6 +106,8 @@ public enum UserspaceProcess {
     /// Whether the process is there and still the one of that device: numbers are used again.
     private static func isRunning(_ process: Int32, _ device: UserspaceWireGuard) -> Bool {
         if reap(process) != nil { return false }
+        // An own child's number is its own until it is reaped; in its last moments it has no arguments any more.
+        if children.withLock({ $0.contains(process) }) { return true }
         return arguments(of: process).contains(device.creationName)
     }
 

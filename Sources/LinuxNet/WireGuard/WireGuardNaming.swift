@@ -4,8 +4,9 @@ import Glibc
 /// Names under which this project's WireGuard links are made and recognised.
 ///
 /// Control sockets of userspace devices are shared by all network namespaces of a machine and are named after the link
-/// at its creation. So each link is made under a name of its own, derived from where it will end up, and keeps that name
-/// as its alias when it is moved and renamed: a daemon that starts again finds the link, and by its alias the socket.
+/// at its creation. So each link is made under a name of its own, derived from where it will end up, and keeps that
+/// name as its alias when it is moved and renamed: a daemon that starts again finds the link, and by its alias the
+/// socket.
 public enum WireGuardNaming {
     private static let prefix = "egw"
     /// Hexadecimal digits after the prefix, so that the name has IFNAMSIZ - 1 = 15 bytes. 48 bits of a hash: among
