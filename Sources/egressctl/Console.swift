@@ -1,4 +1,3 @@
-import ArgumentParser
 import Foundation
 import Glibc
 import Lab
@@ -35,10 +34,12 @@ enum Console {
     }
 }
 
-/// - Throws: A one-line error unless the process may make namespaces and links.
+/// - Throws: `notPermitted` unless the process may make namespaces and links.
 func requireRoot() throws {
     guard geteuid() == 0 else {
-        throw ValidationError("this needs root: the lab makes network namespaces, links and packet filters")
+        throw LabError(
+            code: .notPermitted, message: "this needs root",
+            cause: "the lab makes network namespaces, links and packet filters", advice: "run it with sudo")
     }
 }
 

@@ -12,6 +12,8 @@ public struct LabError: Error, Sendable, CustomStringConvertible {
         case alreadyUp
         /// No lab is up.
         case notUp
+        /// The process is not root.
+        case notPermitted
         /// The operating system refused.
         case system
     }

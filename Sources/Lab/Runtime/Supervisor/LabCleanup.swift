@@ -143,12 +143,9 @@ public struct LabCleanup: Sendable {
     /// The state directory is removed only if a lab has put its state file there, or has not got that far.
     private func removeFiles() throws {
         let files = FileManager.default
-        guard let contents = try? files.contentsOfDirectory(atPath: layout.stateDirectory) else { return }
-        guard contents.isEmpty || contents.contains("lab.json") || contents == ["logs"] else {
-            throw LabError(
-                code: .invalidInput, message: "\(layout.stateDirectory) holds no lab.json, so it is not removed",
-                advice: "name the state directory of a lab")
-        }
+        guard let contents = try? files.contentsOfDirectory(atPath: layout.stateDirectory),
+            contents.isEmpty || contents.contains("lab.json") || contents == ["logs"]
+        else { return }
         try files.removeItem(atPath: layout.stateDirectory)
     }
 }

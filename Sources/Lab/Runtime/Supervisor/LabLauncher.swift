@@ -40,7 +40,7 @@ public struct LabLauncher: Sendable {
             progress("removing what an earlier lab left")
             try await cleanup.run()
         }
-        try FileManager.default.createDirectory(atPath: layout.logDirectory, withIntermediateDirectories: true)
+        try makeDirectories()
         let arguments = [
             "lab", "serve", "--state-dir", layout.stateDirectory, "--latency-scale", "\(plan.latencyScale)",
         ]
@@ -55,6 +55,18 @@ public struct LabLauncher: Sendable {
             throw error
         }
         return .started
+    }
+
+    /// The lab removes its state directory whole, so it takes none that holds anything else.
+    private func makeDirectories() throws {
+        let files = FileManager.default
+        let contents = (try? files.contentsOfDirectory(atPath: layout.stateDirectory)) ?? []
+        guard contents.isEmpty else {
+            throw LabError(
+                code: .invalidInput, message: "state directory \(layout.stateDirectory) holds other files",
+                advice: "allowed: a directory that is empty or does not exist")
+        }
+        try files.createDirectory(atPath: layout.logDirectory, withIntermediateDirectories: true)
     }
 
     private func awaitReady(progress: (String) -> Void) async throws {
