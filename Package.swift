@@ -65,6 +65,8 @@ let testTargets: [Target] = [
     .target(
         name: "AzureTestSupport", dependencies: ["Lab", "ProviderKit", logging], path: "Tests/AzureTestSupport",
         swiftSettings: strict),
+    .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: strict),
+    tests("APIServerTests", ["Lab", logging] + nioCore),
     tests("ArchitectureTests", []),
     tests("AzureLBTests", ["AzureARM", "AzureLBProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
     tests("AzureSimulatorTests", ["AzureTestSupport", "Lab"]),
@@ -72,17 +74,21 @@ let testTargets: [Target] = [
         "AzureVMSSTests",
         ["AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
     tests("CNIChainTests", ["CNIChainProvider", "LinuxNet", "ProviderKit"]),
+    tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
     tests(
         "HostTests",
         [
-            "AzureTestSupport", "Host", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile", logging, yams,
-        ]),
+            "AzureTestSupport", "Host", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile", asyncHTTPClient,
+            logging, yams,
+        ] + nioCore),
     tests("InstallTreeTests", []),
     tests("KubeEgressCNITests", []),
-    tests("LabRuntimeTests", ["Lab", "LinuxNet"]),
+    tests("KubernetesTests", ["Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
+    tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
     tests("ProviderKitTests", ["ProviderKit"]),
+    tests("ReconcileTests", ["Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
 ]

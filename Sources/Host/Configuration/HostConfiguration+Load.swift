@@ -93,7 +93,12 @@ extension HostConfiguration {
     private static func readManager(_ reader: SettingsReader) -> ManagerSettings {
         var settings = ManagerSettings()
         guard let section = reader.nested("manager") else { return settings }
-        section.allowOnly(["secretNamespace", "gatewayProbePort", "resyncSeconds"])
+        section.allowOnly([
+            "secretNamespace", "gatewayProbePort", "resyncSeconds", "leaderElection", "leaderElectionNamespace",
+        ])
+        settings.leaderElection = section.boolean("leaderElection") ?? settings.leaderElection
+        settings.leaderElectionNamespace =
+            section.string("leaderElectionNamespace") ?? settings.leaderElectionNamespace
         settings.secretNamespace = section.string("secretNamespace") ?? settings.secretNamespace
         settings.gatewayProbePort = section.integer("gatewayProbePort", in: 1...65_535) ?? settings.gatewayProbePort
         settings.resyncSeconds = section.integer("resyncSeconds", in: 10...86_400) ?? settings.resyncSeconds

@@ -30,6 +30,10 @@ public struct ManagerSettings: Sendable, Equatable {
     /// How long a provisioned configuration is left alone before it is compared with the cloud again, in seconds
     /// (upstream behaviour section 2.5: 5 minutes).
     public var resyncSeconds = 300
+    /// Whether several managers share the work by turns (upstream flag `--leader-elect`).
+    public var leaderElection = false
+    /// Namespace of the Lease (upstream flag `--leader-election-namespace`).
+    public var leaderElectionNamespace = "kube-egress-gateway-system"
 
     public init() {}
 }

@@ -22,27 +22,20 @@ struct GatewayObjects: Sendable {
 
     /// Adds the finalizer if it is missing; it must be there before the first effect outside of the API server.
     func addFinalizer<Resource: KubernetesResource>(_ finalizer: String, to object: Resource) async throws -> Resource {
-        guard !object.metadata.finalizers.contains(finalizer) else { return object }
-        return try await setFinalizers(object.metadata.finalizers + [finalizer], on: object)
+        guard let patch = Finalizers.adding(finalizer, to: object.metadata) else { return object }
+        return try await client.mergePatch(
+            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch)
     }
 
     /// Removes the finalizer; the object may be gone afterwards, or already be.
     func removeFinalizer<Resource: KubernetesResource>(_ finalizer: String, from object: Resource) async throws {
-        guard object.metadata.finalizers.contains(finalizer) else { return }
+        guard let patch = Finalizers.removing(finalizer, from: object.metadata) else { return }
         do {
-            _ = try await setFinalizers(object.metadata.finalizers.filter { $0 != finalizer }, on: object)
+            try await client.mergePatch(
+                Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch)
         } catch let error as KubernetesError where error.code == .notFound {
             return
         }
-    }
-
-    private func setFinalizers<Resource: KubernetesResource>(
-        _ finalizers: [String], on object: Resource
-    ) async throws -> Resource {
-        let patch: JSONValue = ["metadata": ["finalizers": .array(finalizers.map { .string($0) })]]
-        return try await client.mergePatch(
-            Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch,
-            resourceVersion: object.metadata.resourceVersion)
     }
 
     /// Writes a status if it differs from the one that was read.

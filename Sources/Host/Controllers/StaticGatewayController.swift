@@ -10,6 +10,8 @@ struct StaticGatewayController: Sendable {
     let objects: GatewayObjects
     let events: EventRecorder
     let settings: ManagerSettings
+    /// The wall clock, for conditions.
+    var now: @Sendable () -> Date = { Date() }
 
     func reconcile(_ key: ObjectKey) async -> Outcome {
         do {
@@ -19,7 +21,7 @@ struct StaticGatewayController: Sendable {
             else { return .done }
             if gateway.metadata.deletionTimestamp != nil { return try await delete(gateway) }
             let violations = StaticGatewayRules.violations(gateway.spec)
-            guard violations.isEmpty else { return await refuse(gateway, violations) }
+            guard violations.isEmpty else { return try await refuse(gateway, violations) }
             return try await provision(gateway)
         } catch {
             return Outcome(error, later: .seconds(settings.resyncSeconds))
@@ -29,8 +31,14 @@ struct StaticGatewayController: Sendable {
     /// An object that breaks a rule waits for its author: no retry until it changes.
     private func refuse(
         _ gateway: StaticGatewayConfiguration, _ violations: [StaticGatewayRules.Violation]
-    ) async -> Outcome {
+    ) async throws -> Outcome {
         let message = violations.map(\.description).joined(separator: "; ")
+        var status = gateway.status ?? StaticGatewayConfigurationStatus()
+        status.conditions = Conditions.setting(
+            Condition(
+                type: "Ready", status: "False", observedGeneration: gateway.metadata.generation,
+                reason: "InvalidSpec", message: message), in: status.conditions, now: Timestamp(now()))
+        try await objects.setStatus(status, replacing: gateway.status, on: gateway)
         await events.warning(gateway.objectReference, reason: "InvalidSpec", message: message)
         return .terminal(HostError(.invalidObject, message))
     }
@@ -55,6 +63,9 @@ struct StaticGatewayController: Sendable {
                 gateway.objectReference, reason: "ReconcileError", message: String(describing: error))
             throw error
         }
+        status.conditions = Conditions.setting(
+            Self.readiness(status, generation: gateway.metadata.generation), in: status.conditions,
+            now: Timestamp(now()))
         if try await objects.setStatus(status, replacing: gateway.status, on: gateway) {
             let isReady = !status.egressIpPrefix.isEmpty
             await events.normal(
@@ -62,6 +73,23 @@ struct StaticGatewayController: Sendable {
                 message: "egress prefix: \(isReady ? status.egressIpPrefix : "<pending>")")
         }
         return .done
+    }
+
+    /// Whether pods can use the gateway, and if not, what is still missing.
+    static func readiness(_ status: StaticGatewayConfigurationStatus, generation: Int64) -> Condition {
+        var condition = Condition(type: "Ready", status: "False", observedGeneration: generation)
+        if status.gatewayServerProfile.ip.isEmpty || status.gatewayServerProfile.port == 0 {
+            condition.reason = "LoadBalancerPending"
+            condition.message = "the load balancer has no address and port for this configuration yet"
+        } else if status.egressIpPrefix.isEmpty {
+            condition.reason = "NodesPending"
+            condition.message = "the gateway nodes have no egress addresses for this configuration yet"
+        } else {
+            condition.status = "True"
+            condition.reason = "Provisioned"
+            condition.message = "traffic leaves from \(status.egressIpPrefix)"
+        }
+        return condition
     }
 
     // MARK: Keys

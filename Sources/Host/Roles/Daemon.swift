@@ -28,9 +28,10 @@ public enum Daemon {
         defer { plugins.close() }
         let clientConfiguration = try loadClientConfiguration(configuration)
         let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
+        let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)
         let role: any Service
         do {
-            role = try makeRole(configuration, plugins, client, logger)
+            role = try makeRole(configuration, plugins, client, events, logger)
         } catch {
             try? await client.shutdown()
             throw error
@@ -38,8 +39,9 @@ public enum Daemon {
         logger.notice("started", metadata: ["role": .string(configuration.role.rawValue)])
         var group = ServiceGroupConfiguration(
             services: [.init(service: role)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
-        // After this the process goes, whatever still runs.
-        group.maximumGracefulShutdownDuration = .seconds(30)
+        // After this the process goes, whatever still runs; a gateway first lets its load balancer turn away.
+        let drain = configuration.role == .gateway ? configuration.gateway.drainSeconds : 0
+        group.maximumGracefulShutdownDuration = .seconds(drain + 30)
         group.maximumCancellationDuration = .seconds(5)
         do {
             try await ServiceGroup(configuration: group).run()
@@ -47,6 +49,7 @@ public enum Daemon {
             try? await client.shutdown()
             throw error
         }
+        await events.flush()
         try await client.shutdown()
         logger.notice("stopped", metadata: ["role": .string(configuration.role.rawValue)])
     }
@@ -74,12 +77,12 @@ public enum Daemon {
     }
 
     private static func makeRole(
-        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ client: KubernetesClient, _ logger: Logger
+        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ client: KubernetesClient,
+        _ events: EventRecorder, _ logger: Logger
     ) throws -> any Service {
-        let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)
         switch configuration.role {
         case .manager:
-            return ManagerRole(
+            return try ManagerRole(
                 settings: configuration.manager, client: client,
                 loadBalancer: try plugins.require(LoadBalancer.self, timeout: CallTimeout.loadBalancer),
                 nodePool: try plugins.require(NodePool.self, timeout: CallTimeout.nodePool), events: events,

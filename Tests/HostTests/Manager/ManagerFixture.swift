@@ -82,7 +82,10 @@ struct ManagerFixture {
             ], directory: products.path, logger: logger)
         var settings = ManagerSettings()
         settings.secretNamespace = Self.secretNamespace
-        manager = ManagerRole(
+        // The lease proves that leader election works against a server, too.
+        settings.leaderElection = true
+        settings.leaderElectionNamespace = Self.secretNamespace
+        manager = try ManagerRole(
             settings: settings, client: client,
             loadBalancer: try plugins.require(LoadBalancer.self, timeout: .seconds(30)),
             nodePool: try plugins.require(NodePool.self, timeout: .seconds(30)),

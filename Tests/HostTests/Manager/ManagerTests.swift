@@ -15,6 +15,8 @@ import Testing
             #expect(status.egressIpPrefix.hasPrefix("203.0.113.") && status.egressIpPrefix.hasSuffix("/31"))
             #expect(status.gatewayServerProfile.ip == "10.243.0.6")
             #expect(status.gatewayServerProfile.port == 6000)
+            let condition = try #require(status.conditions?.first)
+            #expect(condition.type == "Ready" && condition.isTrue && condition.reason == "Provisioned")
             #expect(gateway.metadata.finalizers == ["static-gateway-configuration-controller.microsoft.com"])
 
             let secret = try #require(
@@ -25,6 +27,10 @@ import Testing
             #expect(status.gatewayServerProfile.publicKey == key.publicKey.description)
             #expect(
                 secret.metadata.labels["egressgateway.kubernetes.azure.com/owning-gateway-config-name"] == "gw-a")
+
+            let lease = try await fixture.find(
+                Lease.self, "0a299682.microsoft.com", namespace: ManagerFixture.secretNamespace)
+            #expect(lease?.spec.holderIdentity?.isEmpty == false)
 
             let balancer = try #require(try await fixture.find(GatewayLBConfiguration.self, "gw-a"))
             let machines = try #require(try await fixture.find(GatewayVMConfiguration.self, "gw-a"))
@@ -66,6 +72,8 @@ import Testing
             }
             #expect(event.type == "Warning")
             #expect(event.message.contains("spec.gatewayNodepoolName: is \"gwpool\" while"))
+            let condition = try await fixture.find(StaticGatewayConfiguration.self, "both")?.status?.conditions?.first
+            #expect(condition?.type == "Ready" && condition?.status == "False" && condition?.reason == "InvalidSpec")
             #expect(try await fixture.find(GatewayLBConfiguration.self, "both") == nil)
             #expect(await fixture.simulator.managedResources() == [])
         }

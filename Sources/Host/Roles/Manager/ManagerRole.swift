@@ -1,3 +1,4 @@
+import Foundation
 import Kubernetes
 import Logging
 import ProviderKit
@@ -15,13 +16,18 @@ public struct ManagerRole: Service {
     private let loadBalancers: Controller
     private let nodePools: Controller
     private let newNodes = SeenNodes()
+    private let elector: LeaderElector?
+
+    /// Name of the Lease (upstream behaviour section 2.1).
+    private static let leaseName = "0a299682.microsoft.com"
 
     public init(
         settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
         nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger
-    ) {
+    ) throws {
         self.client = client
         self.logger = logger
+        elector = try Self.makeElector(settings, client, logger)
         let objects = GatewayObjects(client: client)
         let staticGateway = StaticGatewayController(objects: objects, events: events, settings: settings)
         let balancer = LoadBalancerController(
@@ -33,14 +39,35 @@ public struct ManagerRole: Service {
         nodePools = Controller(name: "node-pool", concurrency: 1, logger: logger, reconcile: pool.reconcile)
     }
 
+    /// nil where one manager works alone.
+    private static func makeElector(
+        _ settings: ManagerSettings, _ client: KubernetesClient, _ logger: Logger
+    ) throws -> LeaderElector? {
+        guard settings.leaderElection else { return nil }
+        // The host name is the pod's name in a cluster; the number tells two processes of one host apart.
+        let identity = "\(ProcessInfo.processInfo.hostName)_\(UInt32.random(in: 0...UInt32.max))"
+        let election = try LeaderElectionSettings(
+            namespace: settings.leaderElectionNamespace, name: leaseName, identity: identity)
+        let access = ClientLeaseAccess(client: client, namespace: election.namespace, name: election.name)
+        return LeaderElector(settings: election, access: access, logger: logger)
+    }
+
+    /// Leads, if leaders are elected, and works; a leadership that is lost ends the role with an error.
     public func run() async throws {
         try await cancelWhenGracefulShutdown {
-            try await withThrowingTaskGroup(of: Void.self) { group in
-                for work in jobs { group.addTask { try await work() } }
-                // The first to end, by cancellation or error, ends the role.
-                defer { group.cancelAll() }
-                do { try await group.next() } catch is CancellationError {}
-            }
+            do {
+                guard let elector else { return try await work() }
+                try await elector.run { try await work() }
+            } catch is CancellationError {}
+        }
+    }
+
+    private func work() async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for job in jobs { group.addTask { try await job() } }
+            // The first to end, by cancellation or error, ends the role.
+            defer { group.cancelAll() }
+            try await group.next()
         }
     }
 
