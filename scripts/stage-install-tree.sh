@@ -44,5 +44,5 @@ while [ -n "$pending" ]; do
   pending=$next
 done
 
-cp -r deploy/crds deploy/examples deploy/lab "$tree/share/" 2>/dev/null || cp -r deploy/crds deploy/examples "$tree/share/"
+cp -r deploy/crds deploy/examples "$tree/share/"
 echo "install tree: $tree ($(du -sh "$tree/bin" "$tree/lib" | awk '{print $1, $2}' | xargs))"

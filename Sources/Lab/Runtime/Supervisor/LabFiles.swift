@@ -9,7 +9,10 @@ enum LabFiles {
         plugins:
           - { name: azure-lb, path: libAzureLB.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }
           - { name: azure-vmss, path: libAzureVMSS.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }
-        manager: { secretNamespace: \(LabPlan.systemNamespace) }
+        manager:
+          secretNamespace: \(LabPlan.systemNamespace)
+          leaderElection: true
+          leaderElectionNamespace: \(LabPlan.systemNamespace)
 
         """
     }
