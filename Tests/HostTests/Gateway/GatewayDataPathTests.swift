@@ -2,7 +2,9 @@ import Foundation
 import Glibc
 import Kubernetes
 import LinuxNet
+import Logging
 import ProviderKit
+import Synchronization
 import Testing
 
 @testable import Host
@@ -128,6 +130,26 @@ struct GatewayDataPathTests {
             try RouteSocket().addresses(family: .ipv4).map(\.description).filter { $0 != "127.0.0.1/8" }
         }
         #expect(left == ["10.243.0.7/32"])
+    }
+
+    @Test("drift that is told of while a plan is applied is looked for by the next")
+    func driftMeanwhile() async throws {
+        let bed = try await GatewayTestbed("meanwhile")
+        defer { try? bed.close() }
+        let current = Mutex<GatewayDataPath?>(nil)
+        let tunnel = FakeCapability<Tunnel>(make: { item in
+            await current.withLock { $0 }?.expectDrift()
+            return Tunnel.Observed(link: item.link, publicKey: Fixture.key(1), mtu: 1420, form: "kernel")
+        })
+        let dataPath = GatewayDataPath(
+            namespaces: GatewayNamespaces(node: bed.node, gateway: bed.gateway, uplink: "eth0"), tunnel: tunnel,
+            logger: Logger(label: "test"))
+        current.withLock { $0 = dataPath }
+        _ = try await dataPath.apply(Self.planA(), privateKeys: Self.keys)
+        try await bed.node.run { _ = try NFTables.ensureNoTable(.ip, GatewayRules.nodeTable) }
+        _ = try await dataPath.apply(Self.planA(), privateKeys: Self.keys)
+        let table = try await bed.node.run { try NFTables.listTable(.ip, GatewayRules.nodeTable) }
+        #expect(table != nil)
     }
 
     @Test("an empty plan leaves nothing of ours")

@@ -20,6 +20,8 @@ actor GatewayDataPath {
     private let logger: Logger
     /// Nil: not known, read the kernel.
     private var applied: GatewayNetworkState?
+    /// Said while a plan is being applied, it is for the next one.
+    private var isDriftExpected = false
     /// Tunnel servers that stand, by UID.
     private var tunnels: [String: Tunnel.Desired] = [:]
 
@@ -31,7 +33,7 @@ actor GatewayDataPath {
 
     /// The next ``apply(_:privateKeys:)`` reads the kernel and repairs what moved.
     func expectDrift() {
-        applied = nil
+        isDriftExpected = true
     }
 
     /// Makes the node serve the plan.
@@ -42,7 +44,8 @@ actor GatewayDataPath {
     /// - Parameter privateKeys: base64, by the server's UID; a server without one is a failure of that server.
     /// - Throws: ``LinuxNetError`` or ``ProviderError``; what was done so far stays and is repaired by the next call.
     func apply(_ plan: GatewayPlan, privateKeys: [String: String]) async throws -> Outcome {
-        let previous = applied
+        let previous = isDriftExpected ? nil : applied
+        isDriftExpected = false
         applied = nil
         let wanted = GatewayNetworkState(plan)
         if plan.servers.isEmpty {

@@ -6,6 +6,8 @@ actor GatewayStatusWriter {
     private let namespace: String
     private let client: KubernetesClient
     private var written: GatewayStatusSpec?
+    /// Said while a status is being written, it is for the next one.
+    private var isDriftExpected = false
 
     init(nodeName: String, namespace: String, client: KubernetesClient) {
         self.nodeName = nodeName
@@ -32,7 +34,9 @@ actor GatewayStatusWriter {
     ///
     /// - Throws: ``KubernetesError``.
     func write(_ spec: GatewayStatusSpec) async throws {
-        guard spec != written else { return }
+        guard isDriftExpected || spec != written else { return }
+        isDriftExpected = false
+        written = nil
         // Both lists are named, because an empty one would otherwise leave the old one standing.
         let patch: JSONValue = [
             "spec": [
@@ -55,5 +59,5 @@ actor GatewayStatusWriter {
     }
 
     /// The next ``write(_:)`` writes in any case: somebody may have removed the object.
-    func expectDrift() { written = nil }
+    func expectDrift() { isDriftExpected = true }
 }
