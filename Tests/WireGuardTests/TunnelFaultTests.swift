@@ -56,6 +56,25 @@ struct TunnelFaultTests {
         #expect(!TwoNodes.socketExists(nodes.podReference))
     }
 
+    @Test func aRelativeNamespaceIsRefusedByEveryVerb() async throws {
+        let nodes = try await TwoNodes("relative")
+        var desired = nodes.podEnd()
+        desired.namespace = "etc"
+        let reference = Tunnel.Reference(id: "x", namespace: "etc", link: "wg0")
+        let (service, context) = (nodes.onWorker.service, nodes.host.context)
+        let messages = [
+            try await service.ensure([desired], context).first?.message,
+            try await service.remove([reference], context).first?.message,
+            try await service.status([reference], context).first?.message,
+        ]
+        for message in messages {
+            #expect(message == "namespace: \"etc\" is not allowed; allowed: an absolute path")
+        }
+        await #expect(throws: ProviderError.self) {
+            _ = try await service.prune(keeping: [], namespaces: ["etc"], context)
+        }
+    }
+
     /// As after a cancelled call: its work goes on while the removal comes.
     @Test(.enabled(if: hasProcesses, needsProcesses))
     func aRemovalThatComesDuringAnEnsureLeavesNothing() async throws {

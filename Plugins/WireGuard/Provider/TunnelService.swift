@@ -37,7 +37,7 @@ struct TunnelService: CapabilityProvider {
 
     func remove(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>] {
         try await each(items, context) { [worker, watcher] item in
-            let namespace = NetworkNamespace(path: item.namespace)
+            let namespace = try TunnelSpec.namespace(item.namespace)
             return try await inTurn(item.namespace, item.link) {
                 watcher.forget(namespace, item.link)
                 try await worker.node.run { try worker.remove(namespace: namespace, link: item.link) }
@@ -48,7 +48,7 @@ struct TunnelService: CapabilityProvider {
 
     func status(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
         try await each(items, context) { [worker, watcher] item in
-            let namespace = NetworkNamespace(path: item.namespace)
+            let namespace = try TunnelSpec.namespace(item.namespace)
             return try await inTurn(item.namespace, item.link) {
                 let (observed, podEnd) = try await worker.node.run {
                     try worker.status(namespace: namespace, link: item.link)
@@ -64,7 +64,7 @@ struct TunnelService: CapabilityProvider {
     ) async throws -> [ItemResult<Nothing>] {
         var unwanted: [Tunnel.Reference] = []
         for path in Set(namespaces).sorted() {
-            let namespace = NetworkNamespace(path: path)
+            let namespace = try TunnelSpec.namespace(path)
             let links = try await convertingErrors { [worker] in
                 try await worker.node.run { try worker.ownLinks(in: namespace) }
             }

@@ -42,11 +42,7 @@ struct TunnelSpec: Sendable {
 
     /// - Throws: `invalid` that names the field, the value and what is allowed.
     init(_ desired: Tunnel.Desired, settings: WireGuardSettings) throws {
-        guard desired.namespace.hasPrefix("/") else {
-            throw ProviderError(
-                .invalid, "namespace: \"\(desired.namespace)\" is not allowed; allowed: an absolute path")
-        }
-        namespace = NetworkNamespace(path: desired.namespace)
+        namespace = try Self.namespace(desired.namespace)
         link = desired.link
         do {
             try Link.validate(name: desired.link)
@@ -71,6 +67,16 @@ struct TunnelSpec: Sendable {
         } catch let error as LinuxNetError {
             throw ProviderError(error)
         }
+    }
+
+    /// The namespace of an item.
+    ///
+    /// - Throws: `invalid` unless the path is absolute.
+    static func namespace(_ path: String) throws -> NetworkNamespace {
+        guard path.hasPrefix("/") else {
+            throw ProviderError(.invalid, "namespace: \"\(path)\" is not allowed; allowed: an absolute path")
+        }
+        return NetworkNamespace(path: path)
     }
 
     private static func port(_ value: Int, field: String) throws -> UInt16 {
