@@ -16,7 +16,7 @@ struct NetlinkMessageTests {
                 peers.nest(number) { peer in
                     peer.append(1, value: UInt32(number))
                     peer.append(2, bytes: [UInt8](repeating: UInt8(number), count: 5))
-                    peer.append(flag: 3)
+                    peer.append(3, bytes: [])
                 }
             }
         }

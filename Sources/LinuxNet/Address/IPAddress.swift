@@ -56,9 +56,6 @@ public struct IPAddress: Hashable, Sendable {
     /// The 32 bits of an IPv4 address in host order; nil for IPv6.
     public var ipv4Bits: UInt32? { family == .ipv4 ? UInt32(truncatingIfNeeded: low) : nil }
 
-    /// Whether it is 0.0.0.0 or ::.
-    public var isUnspecified: Bool { high == 0 && low == 0 }
-
     /// Whether it is in 169.254.0.0/16 (RFC 3927) or fe80::/10 (RFC 4291).
     public var isLinkLocal: Bool {
         family == .ipv4 ? low >> 16 == 0xa9fe : high >> 54 == 0x3fa

@@ -35,11 +35,6 @@ public enum NFTables {
         return try absentAsNil { try execute("list table \(family.rawValue) \(name)", json: true) }
     }
 
-    /// The whole ruleset in libnftables' JSON form.
-    public static func listRuleset() throws -> String {
-        try execute("list ruleset", json: true)
-    }
-
     /// Removes a table.
     ///
     /// - Returns: Whether there was one.

@@ -24,11 +24,6 @@ public struct GenericNetlinkSocket: Sendable {
         socket = try NetlinkSocket(.generic)
     }
 
-    /// Opens in that namespace; the socket may then be used from anywhere.
-    public static func open(in namespace: NetworkNamespace) async throws -> GenericNetlinkSocket {
-        try await namespace.run { try GenericNetlinkSocket() }
-    }
-
     /// Looks a family up; nil if the kernel does not have it.
     public func family(named name: String) throws -> Family? {
         let controller = Family(name: "nlctrl", identifier: UInt16(GENL_ID_CTRL), version: 1)

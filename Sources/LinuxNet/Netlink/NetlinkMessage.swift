@@ -73,11 +73,6 @@ public struct NetlinkMessage: Sendable {
         append(attribute, bytes: Array(string.utf8) + [0])
     }
 
-    /// Appends an attribute without payload.
-    public mutating func append(flag attribute: some BinaryInteger) {
-        append(attribute, bytes: [])
-    }
-
     /// Appends an attribute with the address's bytes in network order.
     public mutating func append(_ attribute: some BinaryInteger, address: IPAddress) {
         append(attribute, bytes: address.bytes)
