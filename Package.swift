@@ -63,32 +63,36 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
 
 let testTargets: [Target] = [
     .target(
-        name: "AzureTestSupport", dependencies: ["Lab", "ProviderKit", logging], path: "Tests/AzureTestSupport",
-        swiftSettings: strict),
+        name: "AzureTestSupport", dependencies: ["JSONModel", "Lab", "ProviderKit", logging],
+        path: "Tests/AzureTestSupport", swiftSettings: strict),
     .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: strict),
     tests("APIServerTests", ["Lab", logging] + nioCore),
     tests("ArchitectureTests", []),
-    tests("AzureLBTests", ["AzureARM", "AzureLBProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
-    tests("AzureSimulatorTests", ["AzureTestSupport", "Lab"]),
+    tests(
+        "AzureLBTests", ["AzureARM", "AzureLBProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit"]),
+    tests("AzureSimulatorTests", ["AzureTestSupport", "JSONModel", "Lab"]),
     tests(
         "AzureVMSSTests",
-        ["AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "Lab", "ProviderKit"]),
+        [
+            "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit",
+        ]),
     tests("CNIChainTests", ["CNIChainProvider", "LinuxNet", "ProviderKit"]),
     tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
     tests(
         "HostTests",
         [
-            "AzureTestSupport", "Host", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile", asyncHTTPClient,
-            logging, yams,
+            "AzureTestSupport", "Host", "JSONModel", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile",
+            asyncHTTPClient, logging, yams,
         ] + nioCore),
     tests("InstallTreeTests", []),
+    tests("JSONModelTests", ["JSONModel"]),
     tests("KubeEgressCNITests", []),
-    tests("KubernetesTests", ["Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
+    tests("KubernetesTests", ["JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
     tests("ProviderKitTests", ["ProviderKit"]),
-    tests("ReconcileTests", ["Kubernetes", "Reconcile", "ScriptedServer", logging]),
+    tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
 ]
@@ -121,28 +125,31 @@ let package = Package(
         systemLibrary("COpenSSL", pkgConfig: "libcrypto", debianPackage: "libssl-dev"),
 
         .target(name: "CLinuxShim", cSettings: [.define("_GNU_SOURCE")]),
+        .target(name: "JSONModel", swiftSettings: strict),
         .target(name: "ProviderAPI"),
         .target(name: "ProviderKit", dependencies: ["ProviderAPI"], swiftSettings: strict),
         .target(
             name: "LinuxNet", dependencies: ["CLinuxShim", "CMnl", "CNFTables", "CSodium"], swiftSettings: strict),
         .target(
-            name: "Kubernetes", dependencies: [asyncHTTPClient, logging, yams] + nioCore, swiftSettings: strict),
-        .target(name: "Reconcile", dependencies: ["Kubernetes", logging], swiftSettings: strict),
+            name: "Kubernetes", dependencies: ["JSONModel", asyncHTTPClient, logging, yams] + nioCore,
+            swiftSettings: strict),
+        .target(name: "Reconcile", dependencies: ["JSONModel", "Kubernetes", logging], swiftSettings: strict),
         .target(
             name: "Host",
             dependencies: [
-                "ProviderAPI", "ProviderKit", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
+                "ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
                 asyncHTTPClient, hummingbird, logging, serviceLifecycle, unixSignals, yams,
             ] + nioCore, swiftSettings: strict),
         .target(
             name: "Lab",
             dependencies: [
-                "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim", asyncHTTPClient, hummingbird, logging,
-                serviceLifecycle, yams, .product(name: "GRDB", package: "GRDB.swift"),
+                "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim", asyncHTTPClient, hummingbird,
+                logging, serviceLifecycle, yams, .product(name: "GRDB", package: "GRDB.swift"),
             ] + nioCore, swiftSettings: strict),
 
         .target(
-            name: "AzureARM", dependencies: ["ProviderKit"], path: "Plugins/AzureARM", swiftSettings: strict),
+            name: "AzureARM", dependencies: ["JSONModel", "ProviderKit"], path: "Plugins/AzureARM",
+            swiftSettings: strict),
 
         .executableTarget(
             name: "egress-host", dependencies: ["Host", argumentParser, logging], swiftSettings: strict,
@@ -154,8 +161,8 @@ let package = Package(
             name: "kube-egress-cni", dependencies: ["CLinuxShim"], swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"])]),
     ]
-        + plugin("AzureLB", dependencies: ["AzureARM"])
-        + plugin("AzureVMSS", dependencies: ["AzureARM"])
+        + plugin("AzureLB", dependencies: ["AzureARM", "JSONModel"])
+        + plugin("AzureVMSS", dependencies: ["AzureARM", "JSONModel"])
         + plugin("WireGuard", dependencies: ["LinuxNet"])
         + plugin("CNIChain", dependencies: ["LinuxNet"])
         + testTargets,

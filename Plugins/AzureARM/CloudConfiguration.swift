@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 #if canImport(FoundationEssentials)
@@ -182,7 +183,7 @@ private struct FieldReader {
     func flag(_ name: String) throws -> Bool {
         switch fields[name.lowercased()] {
         case nil, .null: return false
-        case .boolean(let flag): return flag
+        case .bool(let flag): return flag
         case .string(let text) where ["true", "false", ""].contains(text.lowercased()):
             return text.lowercased() == "true"
         case .some(let other):

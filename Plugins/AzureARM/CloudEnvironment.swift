@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 #if canImport(FoundationEssentials)

@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 /// An answer of Azure that says no.

@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 /// How often an operation is asked about, unless it says so itself: soon at first, then less and less.

@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 /// A gateway pool made of a uniform scale set.

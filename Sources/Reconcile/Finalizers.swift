@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 
 /// Merge patches that add and remove a finalizer. Pure. A list is replaced as a whole by a merge patch, so each patch

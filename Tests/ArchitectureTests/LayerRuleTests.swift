@@ -7,30 +7,31 @@ import Testing
     static let allowed: [String: Set<String>] = [
         "ProviderAPI": [],
         "CLinuxShim": [],
+        "JSONModel": [],
         "ProviderKit": ["ProviderAPI"],
         "LinuxNet": ["CLinuxShim"],
-        "Kubernetes": [],
-        "Reconcile": ["Kubernetes"],
-        "Host": ["ProviderAPI", "ProviderKit", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
-        "Lab": ["LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
-        "AzureARM": ["ProviderKit"],
-        "AzureLBProvider": ["ProviderKit", "AzureARM"],
+        "Kubernetes": ["JSONModel"],
+        "Reconcile": ["JSONModel", "Kubernetes"],
+        "Host": ["ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
+        "Lab": ["JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim"],
+        "AzureARM": ["JSONModel", "ProviderKit"],
+        "AzureLBProvider": ["JSONModel", "ProviderKit", "AzureARM"],
         "AzureLB": ["ProviderAPI", "ProviderKit", "AzureLBProvider"],
-        "AzureVMSSProvider": ["ProviderKit", "AzureARM"],
+        "AzureVMSSProvider": ["JSONModel", "ProviderKit", "AzureARM"],
         "AzureVMSS": ["ProviderAPI", "ProviderKit", "AzureVMSSProvider"],
         "WireGuardProvider": ["ProviderKit", "LinuxNet"],
         "WireGuard": ["ProviderAPI", "ProviderKit", "WireGuardProvider"],
         "CNIChainProvider": ["ProviderKit", "LinuxNet"],
         "CNIChain": ["ProviderAPI", "ProviderKit", "CNIChainProvider"],
         "egress-host": ["Host"],
-        "egressctl": ["Lab", "Host", "Kubernetes", "Reconcile", "LinuxNet", "ProviderKit"],
+        "egressctl": ["Lab", "Host", "JSONModel", "Kubernetes", "Reconcile", "LinuxNet", "ProviderKit"],
         "kube-egress-cni": ["CLinuxShim"],
     ]
 
     /// Modules whose images must stay free of full Foundation (and so of ICU) and of NIO.
     static let lean = [
-        "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider", "AzureVMSS",
-        "WireGuardProvider", "WireGuard", "CNIChainProvider", "CNIChain", "kube-egress-cni",
+        "JSONModel", "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider",
+        "AzureVMSS", "WireGuardProvider", "WireGuard", "CNIChainProvider", "CNIChain", "kube-egress-cni",
     ]
 
     static func folder(_ module: String) -> URL {

@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Lab
 import ProviderKit
 import Synchronization
@@ -42,8 +43,8 @@ private let token = ScriptedHost.Reply(status: 200, body: #"{"access_token": "t1
 private let done = ScriptedHost.Reply(status: 200, body: #"{"name": "lb", "etag": "W/\"2\""}"#)
 private let operation = "https://management.azure.com/subscriptions/s/providers/Microsoft.Network/operations/1?x=y"
 
-private func client(_ host: ScriptedHost, changes: [String: ARMValue?] = [:]) throws -> ARMClient {
-    let fields: [String: ARMValue?] = ["resourceManagerEndpoint": nil]
+private func client(_ host: ScriptedHost, changes: [String: JSONValue?] = [:]) throws -> ARMClient {
+    let fields: [String: JSONValue?] = ["resourceManagerEndpoint": nil]
     let data = try pluginConfiguration(endpoint: "", changes: fields.merging(changes) { _, new in new })
     return ARMClient(host: ProviderHost(host), configuration: try CloudConfiguration(pluginConfiguration: data))
 }
@@ -157,7 +158,7 @@ private func put(_ host: ScriptedHost, seconds: Int = 20) async throws -> ARMRes
         let client = try client(
             host,
             changes: [
-                "useManagedIdentityExtension": true, "userAssignedIdentityID": identity.map(ARMValue.string),
+                "useManagedIdentityExtension": true, "userAssignedIdentityID": identity.map(JSONValue.string),
                 "aadClientSecret": nil,
             ])
         _ = try await client.get(

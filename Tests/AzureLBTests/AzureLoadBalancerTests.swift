@@ -2,6 +2,7 @@ import AzureARM
 import AzureLBProvider
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Lab
 import ProviderKit
 import Testing
@@ -14,7 +15,7 @@ private func desired(_ id: String, pool: PoolSelector = pool) -> LoadBalancer.De
 }
 
 private func provider(
-    _ client: ARMTestClient, _ host: TestHost, changes: [String: ARMValue?] = [:]
+    _ client: ARMTestClient, _ host: TestHost, changes: [String: JSONValue?] = [:]
 ) throws -> AzureLoadBalancer {
     let data = try pluginConfiguration(endpoint: client.endpoint, changes: changes)
     let cloud = try CloudConfiguration(pluginConfiguration: data)
@@ -140,7 +141,7 @@ private func provider(
             let poolReference = "\(ARMTestClient.loadBalancer)/backendAddressPools/\(poolID)"
             children[0]["properties.loadBalancerBackendAddressPools"] = [["id": .string(poolReference)]]
             interface["properties.ipConfigurations"] = .array(children)
-            var body: ARMValue = [:]
+            var body: JSONValue = [:]
             body[profile] = [interface]
             _ = try await client.write("PUT", path, version: ARMTestClient.computeVersion, body: body)
             let refused = try await balancer.remove([PoolReference(id: "a", pool: pool)], host.context())
@@ -162,7 +163,7 @@ private func provider(
                 (["resourceGroup": "none"], .invalid, "check resourceGroup in the cloud configuration"),
                 (["subscriptionId": "none"], .invalid, "check subscriptionId in the cloud configuration"),
                 (["cloud": "AzureChinaCloud"], .invalid, "it offers AzureCloud"),
-            ] as [([String: ARMValue?], ResultCode, String)] {
+            ] as [([String: JSONValue?], ResultCode, String)] {
                 let error = await #expect(throws: ProviderError.self) {
                     _ = try await provider(client, host, changes: changes).ensure([desired("a")], host.context())
                 }

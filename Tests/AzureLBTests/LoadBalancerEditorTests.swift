@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 import Testing
 

@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Lab
 import ProviderKit
 import Testing
@@ -57,7 +58,7 @@ import Testing
 }
 
 @Suite struct CloudConfigurationTests {
-    private func read(_ changes: [String: ARMValue?]) throws -> CloudConfiguration {
+    private func read(_ changes: [String: JSONValue?]) throws -> CloudConfiguration {
         try CloudConfiguration(
             pluginConfiguration: pluginConfiguration(endpoint: "http://127.0.0.1:1/", changes: changes))
     }
@@ -98,8 +99,8 @@ import Testing
                 "cloudConfig.aadClientCertPath: a client certificate"
             ),
             (["resourceManagerEndpoint": "there"], "cloudConfig.resourceManagerEndpoint: \"there\" must be an http"),
-        ] as [([String: ARMValue?], String)])
-    func `a mistake is named with field and what is allowed`(changes: [String: ARMValue?], start: String) {
+        ] as [([String: JSONValue?], String)])
+    func `a mistake is named with field and what is allowed`(changes: [String: JSONValue?], start: String) {
         let error = #expect(throws: ProviderError.self) { _ = try read(changes) }
         #expect(error?.message.hasPrefix(start) == true, "\(error?.message ?? "")")
         #expect(error?.code == .invalid || error?.code == .unsupported)

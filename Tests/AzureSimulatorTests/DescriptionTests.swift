@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Testing
 
 @testable import Lab
@@ -9,7 +10,7 @@ import Testing
 /// Skipped where `../shared/azure` does not exist: the description must stand without it.
 @Suite(.enabled(if: SharedAzure.exists, "../shared/azure is not on this machine"))
 struct DescriptionTests {
-    private func schema(_ provider: ARMProvider) throws -> [String: ARMValue] {
+    private func schema(_ provider: ARMProvider) throws -> [String: JSONValue] {
         let name = provider == .network ? "network" : "compute"
         return try SharedAzure.file("schemas/\(name)-\(provider.apiVersion).schema.json")["$defs"]?.members ?? [:]
     }
@@ -35,7 +36,7 @@ struct DescriptionTests {
         }
     }
 
-    private func agrees(_ type: ARMType, _ property: ARMValue, known: [String: [ARMMember]]) -> Bool {
+    private func agrees(_ type: ARMType, _ property: JSONValue, known: [String: [ARMMember]]) -> Bool {
         switch type {
         case .string: property["type"] == "string" && property["enum"] == nil
         case .integer: property["type"] == "integer"
@@ -159,7 +160,7 @@ struct DescriptionTests {
     }
 
     /// The names of the members of a resource and of its properties; of a list, those of its first element.
-    private func memberNames(_ body: ARMValue?) -> Set<String> {
+    private func memberNames(_ body: JSONValue?) -> Set<String> {
         guard let body else { return [] }
         let resource = body["value"]?.elements.first ?? body
         return Set(resource.members?.keys.map(\.self) ?? [])

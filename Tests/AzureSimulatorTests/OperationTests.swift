@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Testing
 
 @testable import Lab
@@ -22,7 +23,7 @@ private struct Bench {
     }
 
     mutating func call(
-        _ method: String, _ path: String, body: ARMValue? = nil, raw: Data? = nil, at now: Duration
+        _ method: String, _ path: String, body: JSONValue? = nil, raw: Data? = nil, at now: Duration
     ) -> ARMResponse {
         state.advance(to: now)
         let address = path.replacing("http://sim", with: "")
@@ -83,7 +84,7 @@ private func header(_ response: ARMResponse, _ name: String) -> String? {
         let path = "\(Client.scaleSet)/virtualMachines/0?api-version=\(Client.computeVersion)"
         let profile = "properties.networkProfileConfiguration.networkInterfaceConfigurations"
         let early = bench.call("GET", path, at: .seconds(1))
-        var body: ARMValue = [:]
+        var body: JSONValue = [:]
         body[profile] = withEgress(early.body?[profile])
         let refused = bench.call("PUT", path, body: body, at: .seconds(1))
         #expect(refused.status == 429 && refused.body?["error.code"] == "RetryableError")

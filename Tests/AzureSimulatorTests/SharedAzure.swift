@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Lab
 
 /// The generated schemas and recorded exchanges of Azure, which lie beside the repository on some machines. The project
@@ -10,8 +11,8 @@ enum SharedAzure {
 
     static var exists: Bool { FileManager.default.fileExists(atPath: folder.path()) }
 
-    static func file(_ path: String) throws -> ARMValue {
-        try ARMValue(json: Data(contentsOf: folder.appending(path: path)))
+    static func file(_ path: String) throws -> JSONValue {
+        try JSONValue(json: Data(contentsOf: folder.appending(path: path)))
     }
 
     /// The exchanges of a recording, in order.
@@ -24,13 +25,13 @@ enum SharedAzure {
         /// Path and query.
         let url: String
         let requestHeaders: [String: String]
-        let requestBody: ARMValue?
+        let requestBody: JSONValue?
         let status: Int
         /// Names in lower case.
         let headers: [String: String]
-        let body: ARMValue?
+        let body: JSONValue?
 
-        init(_ step: ARMValue) {
+        init(_ step: JSONValue) {
             method = step["request.method"]?.text ?? ""
             url = step["request.url"]?.text ?? ""
             requestHeaders = (step["request.headers"]?.members ?? [:]).compactMapValues(\.text)

@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Testing
 
 @testable import Lab

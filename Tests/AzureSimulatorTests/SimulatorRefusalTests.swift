@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Testing
 
 @testable import Lab
@@ -7,7 +8,7 @@ import Testing
 private typealias Client = ARMTestClient
 
 /// A load balancer body that is accepted; each refusal test breaks it in one place.
-func loadBalancerBody(rules: [ARMValue]? = nil) -> ARMValue {
+func loadBalancerBody(rules: [JSONValue]? = nil) -> JSONValue {
     let id = ARMTestClient.loadBalancer
     return [
         "location": "labregion", "sku": ["name": "Standard", "tier": "Regional"],
@@ -39,11 +40,11 @@ func loadBalancerBody(rules: [ARMValue]? = nil) -> ARMValue {
 func loadBalancerRule(
     _ name: String, port: Int64, loadBalancer id: String = ARMTestClient.loadBalancer, protocol kind: String = "Udp",
     floating: Bool = true
-) -> ARMValue {
+) -> JSONValue {
     [
         "name": .string(name),
         "properties": [
-            "protocol": .string(kind), "enableFloatingIP": .boolean(floating), "frontendPort": .integer(port),
+            "protocol": .string(kind), "enableFloatingIP": .bool(floating), "frontendPort": .integer(port),
             "backendPort": .integer(port),
             "frontendIPConfiguration": ["id": .string("\(id)/frontendIPConfigurations/front")],
             "backendAddressPool": ["id": .string("\(id)/backendAddressPools/pool")],
@@ -57,9 +58,9 @@ struct BrokenBody: Sendable, CustomTestStringConvertible {
     let name: String
     let code: String
     let target: String?
-    let change: @Sendable (inout ARMValue) -> Void
+    let change: @Sendable (inout JSONValue) -> Void
 
-    init(_ name: String, _ code: String, _ target: String?, _ change: @escaping @Sendable (inout ARMValue) -> Void) {
+    init(_ name: String, _ code: String, _ target: String?, _ change: @escaping @Sendable (inout JSONValue) -> Void) {
         self.name = name
         self.code = code
         self.target = target
@@ -68,7 +69,7 @@ struct BrokenBody: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { name }
 
-    static func first(_ body: inout ARMValue, _ collection: String, _ member: String, _ value: ARMValue?) {
+    static func first(_ body: inout JSONValue, _ collection: String, _ member: String, _ value: JSONValue?) {
         var elements = body["properties.\(collection)"]?.elements ?? []
         elements[0][member] = value
         body["properties.\(collection)"] = .array(elements)
@@ -213,8 +214,8 @@ struct BrokenBody: Sendable, CustomTestStringConvertible {
             (["properties.prefixLength": "31"], "InvalidRequestFormat"), (["sku.name": nil], "InvalidParameter"),
             (["properties.publicIPAddressVersion": "IPv6"], "InvalidParameter"),
             (["zone": "1"], "InvalidRequestContent"),
-        ] as [([String: ARMValue?], String)])
-    func `a broken prefix is refused`(changes: [String: ARMValue?], code: String) async throws {
+        ] as [([String: JSONValue?], String)])
+    func `a broken prefix is refused`(changes: [String: JSONValue?], code: String) async throws {
         try await withSimulator { _, client in
             var body = prefixBody(length: 31)
             for (path, value) in changes { body[path] = value }
@@ -247,7 +248,7 @@ struct BrokenBody: Sendable, CustomTestStringConvertible {
     }
 }
 
-func prefixBody(length: Int64) -> ARMValue {
+func prefixBody(length: Int64) -> JSONValue {
     [
         "location": "labregion", "sku": ["name": "Standard", "tier": "Regional"],
         "properties": ["prefixLength": .integer(length), "publicIPAddressVersion": "IPv4"],

@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Testing
 
 @testable import Lab
@@ -8,8 +9,8 @@ private typealias Client = ARMTestClient
 
 /// The NIC configurations of `body` with one more ipConfiguration, and the pool on the primary one.
 func withEgress(
-    _ configurations: ARMValue?, prefix: String? = "egressgateway-1", pool: Bool = true
-) -> ARMValue {
+    _ configurations: JSONValue?, prefix: String? = "egressgateway-1", pool: Bool = true
+) -> JSONValue {
     var interface = configurations?.elements.first ?? [:]
     var children = interface["properties.ipConfigurations"]?.elements ?? []
     if pool {
@@ -17,7 +18,7 @@ func withEgress(
             ["id": .string("\(ARMTestClient.loadBalancer)/backendAddressPools/pool")]
         ]
     }
-    var properties: ARMValue = [
+    var properties: JSONValue = [
         "primary": false, "privateIPAddressVersion": "IPv4",
         "subnet": ["id": .string(ARMTestClient.gatewaysSubnet)],
     ]
@@ -47,20 +48,20 @@ func withEgress(
     }
 
     private func putModel(
-        _ client: ARMTestClient, _ change: (ARMValue?) -> ARMValue
+        _ client: ARMTestClient, _ change: (JSONValue?) -> JSONValue
     ) async throws -> (first: ARMTestAnswer, last: ARMTestAnswer?) {
         let model = try await client.call("GET", Client.scaleSet, version: Client.computeVersion)
-        var body: ARMValue = ["location": "labregion"]
+        var body: JSONValue = ["location": "labregion"]
         body[modelPath] = change(model.body?[modelPath])
         return try await client.write("PUT", Client.scaleSet, version: Client.computeVersion, body: body)
     }
 
     private func putInstance(
-        _ client: ARMTestClient, _ id: String, _ change: (ARMValue?) -> ARMValue
+        _ client: ARMTestClient, _ id: String, _ change: (JSONValue?) -> JSONValue
     ) async throws -> (first: ARMTestAnswer, last: ARMTestAnswer?) {
         let path = "\(Client.scaleSet)/virtualMachines/\(id)"
         let instance = try await client.call("GET", path, version: Client.computeVersion)
-        var body: ARMValue = [:]
+        var body: JSONValue = [:]
         body[instancePath] = change(instance.body?[instancePath])
         return try await client.write("PUT", path, version: Client.computeVersion, body: body)
     }

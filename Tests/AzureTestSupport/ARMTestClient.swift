@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Lab
 import Logging
 
@@ -11,7 +12,7 @@ public struct ARMTestAnswer: Sendable {
     public let status: Int
     /// Names in lower case.
     public let headers: [String: String]
-    public let body: ARMValue?
+    public let body: JSONValue?
 
     public var code: String? { body?["error.code"]?.text }
 }
@@ -38,7 +39,7 @@ public struct ARMTestClient: Sendable {
 
     /// A request to a path of the simulator, or to an absolute URL that it handed out.
     public func call(
-        _ method: String, _ path: String, version: String? = nil, body: ARMValue? = nil, raw: Data? = nil,
+        _ method: String, _ path: String, version: String? = nil, body: JSONValue? = nil, raw: Data? = nil,
         headers: [String: String] = [:]
     ) async throws -> ARMTestAnswer {
         var text = path.hasPrefix("http://") ? path : endpoint + path
@@ -54,14 +55,14 @@ public struct ARMTestClient: Sendable {
         var fields: [String: String] = [:]
         for (name, value) in http.allHeaderFields { fields["\(name)".lowercased()] = "\(value)" }
         return ARMTestAnswer(
-            status: http.statusCode, headers: fields, body: data.isEmpty ? nil : try ARMValue(json: data))
+            status: http.statusCode, headers: fields, body: data.isEmpty ? nil : try JSONValue(json: data))
     }
 
     /// A write, followed by polling its operation to the end.
     ///
     /// - Returns: the first answer and the last status body.
     public func write(
-        _ method: String, _ path: String, version: String, body: ARMValue? = nil, headers: [String: String] = [:]
+        _ method: String, _ path: String, version: String, body: JSONValue? = nil, headers: [String: String] = [:]
     ) async throws -> (first: ARMTestAnswer, last: ARMTestAnswer?) {
         let first = try await call(method, path, version: version, body: body, headers: headers)
         guard let url = first.headers["azure-asyncoperation"] else { return (first, nil) }

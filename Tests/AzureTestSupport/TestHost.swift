@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Lab
 import ProviderKit
 import Synchronization
@@ -58,8 +59,8 @@ public final class TestHost: HostServices {
 }
 
 /// A plugin configuration for the simulator at `endpoint`, with changes to single fields; nil removes a field.
-public func pluginConfiguration(endpoint: String, changes: [String: ARMValue?] = [:]) throws -> Data {
-    var fields: ARMValue = [
+public func pluginConfiguration(endpoint: String, changes: [String: JSONValue?] = [:]) throws -> Data {
+    var fields: JSONValue = [
         "cloud": "AzurePublicCloud", "location": "labregion",
         "subscriptionId": .string(ARMTestClient.subscription), "resourceGroup": "kegw-lab", "vnetName": "kegw-vnet",
         "subnetName": "gateways", "tenantId": "00000000-0000-0000-0000-0000000000aa",
@@ -67,5 +68,5 @@ public func pluginConfiguration(endpoint: String, changes: [String: ARMValue?] =
         "resourceManagerEndpoint": .string(endpoint),
     ]
     for (name, value) in changes { fields[name] = value }
-    return try (["cloudConfig": fields] as ARMValue).json()
+    return try (["cloudConfig": fields] as JSONValue).json()
 }

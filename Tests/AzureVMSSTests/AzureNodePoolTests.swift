@@ -3,6 +3,7 @@ import AzureLBProvider
 import AzureTestSupport
 import AzureVMSSProvider
 import Foundation
+import JSONModel
 import Lab
 import ProviderKit
 import Testing
@@ -163,7 +164,7 @@ private let modelPUT = "VirtualMachineScaleSets_CreateOrUpdate"
             var interface = read.body?[profile]?.elements.first ?? [:]
             interface["properties.ipConfigurations"] = .array(
                 Array((interface["properties.ipConfigurations"]?.elements ?? []).prefix(1)))
-            var body: ARMValue = [:]
+            var body: JSONValue = [:]
             body[profile] = [interface]
             _ = try await client.write("PUT", path, version: ARMTestClient.computeVersion, body: body)
             #expect(await simulator.snapshot().instances[1].ipConfigurations.count == 1)

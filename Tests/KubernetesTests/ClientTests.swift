@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import ScriptedServer
 import Testing
@@ -123,7 +124,7 @@ import Testing
 
     @Test func aMergePatchCarriesItsPrecondition() async throws {
         try await withClient({ _, _ in Step.answer(200, endpointJSON("a", version: 4)) }) { client, server in
-            let patch: JSONValue = ["metadata": ["labels": ["x": nil]]]
+            let patch: JSONValue = ["metadata": ["labels": ["x": .null]]]
             try await client.mergePatch(
                 PodEndpoint.self, namespace: "team-a", name: "a", patch: patch, resourceVersion: "3",
                 subresource: .status)

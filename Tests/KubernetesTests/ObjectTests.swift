@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import Testing
 
@@ -82,7 +83,7 @@ import Testing
     @Test func jsonValuesKeepNullApartFromAbsent() throws {
         let json = #"{"a":null,"b":[1,2.5,true,"x",{}]}"#
         let value = try decode(JSONValue.self, json)
-        #expect(value == ["a": nil, "b": [1, .number(2.5), true, "x", [:]]])
+        #expect(value == ["a": .null, "b": [1, .number(2.5), true, "x", [:]]])
         #expect(String(decoding: try KubernetesJSON.encode(patch: value), as: UTF8.self) == json)
     }
 

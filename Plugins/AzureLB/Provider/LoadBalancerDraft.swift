@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 
 /// A list of named children with an index, so that a batch costs one pass and not one per item. Names compare without
 /// case; order is kept.

@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 
 /// A gateway configuration as the load balancer carries it.

@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 
 #if canImport(FoundationEssentials)

@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 
 /// A secondary address that every instance of a pool shall have.

@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 
 /// A public prefix as a pool uses it.

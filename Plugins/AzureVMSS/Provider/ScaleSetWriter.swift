@@ -1,4 +1,5 @@
 import AzureARM
+import JSONModel
 import ProviderKit
 
 /// An instance of a scale set with its addresses.

@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 import ProviderKit
 import Reconcile
@@ -45,8 +46,8 @@ struct GatewayObjects: Sendable {
     func setStatus<Resource: KubernetesResource, Status: Encodable>(
         _ new: Status, replacing old: Status?, on object: Resource
     ) async throws -> Bool {
-        let before = try old.map { try JSONValue($0) } ?? .object([:])
-        guard let change = MergePatch.difference(from: before, to: try JSONValue(new)) else { return false }
+        let before = try old.map { try JSONValue(encoding: $0) } ?? .object([:])
+        guard let change = MergePatch.difference(from: before, to: try JSONValue(encoding: new)) else { return false }
         let patch: JSONValue = ["status": change]
         _ = try await client.mergePatch(
             Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch,
@@ -67,7 +68,7 @@ struct GatewayObjects: Sendable {
         guard found.metadata.deletionTimestamp == nil else { return found }
         var patch: [String: JSONValue] = [:]
         if let change = MergePatch.difference(
-            from: try JSONValue(found[keyPath: spec]), to: try JSONValue(make[keyPath: spec]))
+            from: try JSONValue(encoding: found[keyPath: spec]), to: try JSONValue(encoding: make[keyPath: spec]))
         {
             patch["spec"] = change
         }
@@ -75,10 +76,8 @@ struct GatewayObjects: Sendable {
             found.metadata.ownerReferences.contains { $0.uid == wanted.uid && $0.controller == wanted.controller }
         }
         if !isOwned {
-            patch["metadata"] = [
-                "ownerReferences": try JSONValue(
-                    found.metadata.ownerReferences.filter { $0.controller != true } + metadata.ownerReferences)
-            ]
+            let others = found.metadata.ownerReferences.filter { $0.controller != true }
+            patch["metadata"] = ["ownerReferences": try JSONValue(encoding: others + metadata.ownerReferences)]
         }
         guard !patch.isEmpty else { return found }
         return try await client.mergePatch(

@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 
 /// JSON merge patches (RFC 7386) made from two states.

@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import LinuxNet
 import Logging
@@ -110,9 +111,9 @@ struct StaticGatewayController: Sendable {
                     type: "Opaque", data: Self.keyData(try WireGuardPrivateKey.generate())))
         }
         var patch: [String: JSONValue] = [:]
-        if let data = try Self.repairedKeyData(secret.data) { patch["data"] = try JSONValue(data) }
+        if let data = try Self.repairedKeyData(secret.data) { patch["data"] = try JSONValue(encoding: data) }
         if !labels.allSatisfy({ secret.metadata.labels[$0.key] == $0.value }) {
-            patch["metadata"] = ["labels": try JSONValue(labels)]
+            patch["metadata"] = ["labels": try JSONValue(encoding: labels)]
         }
         guard !patch.isEmpty else { return secret }
         return try await objects.client.mergePatch(

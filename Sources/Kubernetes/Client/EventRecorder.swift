@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Logging
 
 /// Posts core/v1 Events about objects. A report is queued and posted in the background, so a reconcile never waits for

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Logging
 import NIOHTTP1
 

@@ -1,3 +1,5 @@
+import JSONModel
+
 /// A refusal in ARM's words: status, code, message, and what it is about. The one error type of the simulator.
 ///
 /// Codes are those of the public documents and of recorded traffic; messages are for people and not stable.
@@ -29,8 +31,8 @@ struct ARMFault: Error, Sendable, Equatable {
     }
 
     /// The `ErrorDetail` object, as in an error body and in a failed operation.
-    var value: ARMValue {
-        var value: ARMValue = ["code": .string(code), "message": .string(message)]
+    var value: JSONValue {
+        var value: JSONValue = ["code": .string(code), "message": .string(message)]
         if let target { value["target"] = .string(target) }
         if !details.isEmpty {
             value["details"] = .array(details.map { ["code": .string($0.code), "message": .string($0.message)] })

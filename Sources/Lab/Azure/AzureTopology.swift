@@ -1,3 +1,5 @@
+import JSONModel
+
 /// What the network fabric must realise of the simulated subscription: a pure value, with every reference resolved.
 public struct AzureTopology: Sendable, Equatable, Codable {
     /// A load balancer's private frontend address.
@@ -120,7 +122,7 @@ extension AzureState {
     }
 
     private func topologyRule(
-        _ rule: ARMValue, of loadBalancer: String, _ applied: LoadBalancerState.Applied,
+        _ rule: JSONValue, of loadBalancer: String, _ applied: LoadBalancerState.Applied,
         _ backends: [String: [AzureTopology.Backend]]
     ) -> AzureTopology.Rule? {
         func last(_ member: String) -> String? {
@@ -176,7 +178,7 @@ extension AzureState {
             }
         }
         result += prefixes.values.map { "publicIPPrefixes/\($0.name)" }.sorted()
-        func managed(_ configurations: [ARMValue]) -> [String] {
+        func managed(_ configurations: [JSONValue]) -> [String] {
             configurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
                 .compactMap { $0["name"]?.text }.filter { $0.lowercased().hasPrefix("egressgateway-") }
         }

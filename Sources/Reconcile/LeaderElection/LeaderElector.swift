@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Kubernetes
 import Logging
 import Synchronization
@@ -39,7 +40,7 @@ public struct ClientLeaseAccess: LeaseAccess {
     }
 
     public func write(_ spec: LeaseSpec, resourceVersion: String) async throws {
-        let patch: JSONValue = ["spec": try JSONValue(spec)]
+        let patch: JSONValue = ["spec": try JSONValue(encoding: spec)]
         try await client.mergePatch(
             Lease.self, namespace: namespace, name: name, patch: patch, resourceVersion: resourceVersion)
     }

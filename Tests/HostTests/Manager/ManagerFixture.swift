@@ -1,5 +1,6 @@
 import AzureTestSupport
 import Foundation
+import JSONModel
 import Kubernetes
 import Lab
 import Logging

@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import ProviderKit
 import Testing
@@ -94,7 +95,7 @@ struct CNIAddTests {
         let response = await bed.handler.respond(to: try NodeTestbed.relay("ADD"))
         #expect(response.exitCode == 1)
         let object = try NodeTestbed.json(response)
-        #expect(object["msg"]?.stringValue?.contains(reason) == true, "\(response.output)")
+        #expect(object["msg"]?.text?.contains(reason) == true, "\(response.output)")
         #expect(object["cniVersion"] == "1.0.0")
         if gateway == "gw-new" {
             #expect(

@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import ProviderKit
 import Testing
@@ -127,7 +128,7 @@ struct CNIOtherCommandsTests {
         #expect(response.exitCode == 1)
         let object = try NodeTestbed.json(response)
         #expect(object["code"] == 100)
-        #expect(object["msg"]?.stringValue?.contains(text) == true, "\(response.output)")
+        #expect(object["msg"]?.text?.contains(text) == true, "\(response.output)")
     }
 
     @Test("GC removes this node's endpoints of attachments that the runtime does not know, no others")
@@ -185,7 +186,7 @@ struct CNIOtherCommandsTests {
         #expect(response.exitCode == 1)
         let object = try NodeTestbed.json(response)
         #expect(object["code"] == .integer(code), "\(response.output)")
-        #expect(object["msg"]?.stringValue?.contains(field) == true, "\(response.output)")
+        #expect(object["msg"]?.text?.contains(field) == true, "\(response.output)")
         #expect(bed.tunnel.desired.isEmpty)
     }
 }

@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 
 /// Keeps this node's GatewayStatus, by which the nodes learn that a peer is known. Its only writer; writes on change.
@@ -40,8 +41,8 @@ actor GatewayStatusWriter {
         // Both lists are named, because an empty one would otherwise leave the old one standing.
         let patch: JSONValue = [
             "spec": [
-                "readyGatewayConfigurations": try JSONValue(spec.readyGatewayConfigurations),
-                "readyPeerConfigurations": try JSONValue(spec.readyPeerConfigurations),
+                "readyGatewayConfigurations": try JSONValue(encoding: spec.readyGatewayConfigurations),
+                "readyPeerConfigurations": try JSONValue(encoding: spec.readyPeerConfigurations),
             ]
         ]
         do {

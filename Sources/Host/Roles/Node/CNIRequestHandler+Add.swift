@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 import LinuxNet
 import Logging

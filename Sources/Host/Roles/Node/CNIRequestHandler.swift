@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Kubernetes
 import LinuxNet
 import Logging

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Kubernetes
 import ProviderKit
 
@@ -36,19 +37,19 @@ enum Conflist {
             guard case .array(var plugins)? = members["plugins"], !plugins.isEmpty else {
                 throw refuse("field plugins is missing or empty; allowed: an array of plugin objects")
             }
-            for (index, plugin) in plugins.enumerated() where plugin["type"]?.stringValue == nil {
+            for (index, plugin) in plugins.enumerated() where plugin["type"]?.text == nil {
                 throw refuse("field plugins[\(index)].type is missing; allowed: the name of a plugin")
             }
-            plugins.removeAll { $0["type"]?.stringValue?.lowercased() == pluginType }
+            plugins.removeAll { $0["type"]?.text?.lowercased() == pluginType }
             plugins.insert(plugin(settings), at: min(1, plugins.count))
             list["plugins"] = .array(plugins)
         } else {
-            guard let network = members["name"]?.stringValue, !network.isEmpty else {
+            guard let network = members["name"]?.text, !network.isEmpty else {
                 throw refuse("field name is missing; allowed: the name of the network")
             }
             list = ["name": .string(network), "plugins": .array([source, plugin(settings)])]
             if let version = members["cniVersion"] {
-                guard version.stringValue != nil else { throw refuse("field cniVersion is not a string") }
+                guard version.text != nil else { throw refuse("field cniVersion is not a string") }
                 list["cniVersion"] = version
             }
         }

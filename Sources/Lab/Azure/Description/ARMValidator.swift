@@ -1,18 +1,20 @@
+import JSONModel
+
 /// Checks a request body against the description and strips what the service would ignore.
 struct ARMValidator {
     let provider: ARMProvider
 
     /// - Returns: the body without read-only members, enumerations in the service's own casing, nulls dropped.
     /// - Throws: ``ARMFault`` that names the path, the value and what is allowed.
-    func accept(_ body: ARMValue, as model: String) throws(ARMFault) -> ARMValue {
+    func accept(_ body: JSONValue, as model: String) throws(ARMFault) -> JSONValue {
         try object(body, model, path: "")
     }
 
-    private func object(_ value: ARMValue, _ model: String, path: String) throws(ARMFault) -> ARMValue {
-        guard let given = value.members else { throw wrongType(value, "object \(model)", path) }
+    private func object(_ value: JSONValue, _ model: String, path: String) throws(ARMFault) -> JSONValue {
+        guard let given = value.members else { throw wrongType(value, "an object \(model)", path) }
         let known = ARMDescription.models(of: provider)[model] ?? []
         let membersByName = Dictionary(known.map { ($0.name.lowercased(), $0) }) { first, _ in first }
-        var result: [String: ARMValue] = [:]
+        var result: [String: JSONValue] = [:]
         for (name, child) in given.sorted(by: { $0.key < $1.key }) {
             guard let member = membersByName[name.lowercased()] else {
                 throw ARMFault.unknownMember(name, of: model, path: path)
@@ -31,9 +33,9 @@ struct ARMValidator {
         return .object(result)
     }
 
-    private func accept(_ value: ARMValue, _ type: ARMType, path: String) throws(ARMFault) -> ARMValue {
+    private func accept(_ value: JSONValue, _ type: ARMType, path: String) throws(ARMFault) -> JSONValue {
         switch (type, value) {
-        case (.string, .string), (.integer, .integer), (.boolean, .boolean): return value
+        case (.string, .string), (.integer, .integer), (.boolean, .bool): return value
         case (.enumeration(let allowed), .string(let text)):
             guard let match = allowed.first(where: { $0.lowercased() == text.lowercased() }) else {
                 throw ARMFault(
@@ -45,13 +47,13 @@ struct ARMValidator {
         case (.object(let model), _): return try object(value, model, path: path)
         case (.opaque, .object): return value
         case (.array(let element), .array(let elements)):
-            var result: [ARMValue] = []
+            var result: [JSONValue] = []
             for (index, child) in elements.enumerated() {
                 result.append(try accept(child, element, path: "\(path)[\(index)]"))
             }
             return .array(result)
         case (.tags, .object(let tags)):
-            for (name, tag) in tags where tag.text == nil { throw wrongType(tag, "string", join(path, name)) }
+            for (name, tag) in tags where tag.text == nil { throw wrongType(tag, "a string", join(path, name)) }
             return value
         default: throw wrongType(value, type.name, path)
         }
@@ -59,7 +61,7 @@ struct ARMValidator {
 
     private func join(_ path: String, _ name: String) -> String { path.isEmpty ? name : "\(path).\(name)" }
 
-    private func wrongType(_ value: ARMValue, _ expected: String, _ path: String) -> ARMFault {
+    private func wrongType(_ value: JSONValue, _ expected: String, _ path: String) -> ARMFault {
         ARMFault(
             400, "InvalidRequestFormat", "Cannot parse the request.", target: path,
             details: [
@@ -73,12 +75,12 @@ extension ARMType {
     /// The word for the type in an error message.
     var name: String {
         switch self {
-        case .string, .enumeration: "string"
-        case .integer: "integer"
-        case .boolean: "boolean"
-        case .object(let model), .opaque(let model): "object \(model)"
-        case .array: "array"
-        case .tags: "object of strings"
+        case .string, .enumeration: "a string"
+        case .integer: "an integer"
+        case .boolean: "a boolean"
+        case .object(let model), .opaque(let model): "an object \(model)"
+        case .array: "an array"
+        case .tags: "an object of strings"
         }
     }
 }

@@ -1,3 +1,5 @@
+import JSONModel
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -18,8 +20,8 @@ struct ARMRequest: Sendable {
     var base: String
 
     /// - Throws: ``ARMFault`` if the body is no JSON object.
-    func json() throws(ARMFault) -> ARMValue {
-        guard let value = try? ARMValue(json: body), value.members != nil else {
+    func json() throws(ARMFault) -> JSONValue {
+        guard let value = try? JSONValue(json: body), value.members != nil else {
             throw ARMFault(
                 400, "InvalidRequestContent",
                 "The request content was invalid and could not be deserialized: the body is not a JSON object.")
@@ -32,11 +34,11 @@ struct ARMRequest: Sendable {
 struct ARMResponse: Sendable {
     var status: Int
     var headers: [(name: String, value: String)] = []
-    var body: ARMValue?
+    var body: JSONValue?
     /// The operation's name in the audit, as in the public operation list; nil: an address we do not serve.
     var operation: String?
 
-    init(_ status: Int, _ body: ARMValue? = nil, headers: [(name: String, value: String)] = []) {
+    init(_ status: Int, _ body: JSONValue? = nil, headers: [(name: String, value: String)] = []) {
         self.status = status
         self.body = body
         self.headers = headers

@@ -1,3 +1,5 @@
+import JSONModel
+
 extension AzureState {
     /// A load balancer as the simulator stores it.
     struct LoadBalancerState: Sendable {
@@ -6,18 +8,18 @@ extension AzureState {
         var etag: String
         var provisioningState = "Succeeded"
         /// Writable members only.
-        var body: ARMValue
+        var body: JSONValue
         /// Private address of each frontend, by lower-case name.
         var frontendAddresses: [String: AzureAddress]
         /// What the fabric realises: `body` and addresses as of the last operation that ended.
         var applied: Applied?
 
         struct Applied: Sendable {
-            let body: ARMValue
+            let body: JSONValue
             let frontendAddresses: [String: AzureAddress]
         }
 
-        func children(_ collection: String) -> [ARMValue] { body["properties.\(collection)"]?.elements ?? [] }
+        func children(_ collection: String) -> [JSONValue] { body["properties.\(collection)"]?.elements ?? [] }
 
         func hasChild(_ collection: String, named name: String) -> Bool {
             children(collection).contains { $0["name"]?.text?.lowercased() == name.lowercased() }
@@ -30,7 +32,7 @@ extension AzureState {
         let guid: String
         var etag: String
         var provisioningState: String
-        var body: ARMValue
+        var body: JSONValue
         let block: AzureBlock
         /// A new prefix shows its block only when its operation has ended.
         var isAllocated = false
@@ -43,10 +45,10 @@ extension AzureState {
         var etag = 1
         var provisioningState = "Succeeded"
         /// Writable members only.
-        var body: ARMValue
+        var body: JSONValue
         var instances: [InstanceState]
 
-        var networkConfigurations: [ARMValue] {
+        var networkConfigurations: [JSONValue] {
             body["properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"]?.elements ?? []
         }
     }
@@ -59,11 +61,11 @@ extension AzureState {
         var etag = 1
         var provisioningState = "Succeeded"
         /// The instance's own model: `properties.networkProfileConfiguration`.
-        var networkProfile: ARMValue
+        var networkProfile: JSONValue
         /// What the instance really has.
         var interfaces: [InterfaceState]
 
-        var networkConfigurations: [ARMValue] { networkProfile["networkInterfaceConfigurations"]?.elements ?? [] }
+        var networkConfigurations: [JSONValue] { networkProfile["networkInterfaceConfigurations"]?.elements ?? [] }
 
         /// The NICs less the ipConfigurations that the instance's own model does not name any more: their addresses
         /// are free for the ones it names anew.

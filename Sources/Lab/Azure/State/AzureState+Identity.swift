@@ -1,3 +1,5 @@
+import JSONModel
+
 /// The token endpoint, the discovery document, and the check of bearer tokens.
 extension AzureState {
     /// `GET /metadata/endpoints`: where everything is; the seam by which a client finds this simulator.
@@ -40,7 +42,7 @@ extension AzureState {
         } else {
             let token = "lab.\(identifiers.guid()).\(identifiers.guid())"
             tokens[token] = now + Self.tokenLifetime
-            let lifetime = ARMValue.integer(Self.tokenLifetime.components.seconds)
+            let lifetime = JSONValue.integer(Self.tokenLifetime.components.seconds)
             response = ARMResponse(
                 200,
                 [

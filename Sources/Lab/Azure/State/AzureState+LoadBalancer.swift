@@ -1,3 +1,5 @@
+import JSONModel
+
 /// Load balancers: PUT replaces, as everywhere in Microsoft.Network.
 extension AzureState {
     func getLoadBalancer(_ name: String) throws(ARMFault) -> ARMResponse {
@@ -52,7 +54,7 @@ extension AzureState {
     }
 
     /// A pool cannot go while the model or an instance of a scale set names it.
-    private func checkPoolsStay(_ old: LoadBalancerState, _ body: ARMValue) throws(ARMFault) {
+    private func checkPoolsStay(_ old: LoadBalancerState, _ body: JSONValue) throws(ARMFault) {
         let kept = Set(
             (body["properties.backendAddressPools"]?.elements ?? []).compactMap { $0["name"]?.text?.lowercased() })
         for pool in old.children("backendAddressPools") {
@@ -68,7 +70,7 @@ extension AzureState {
 
     /// The id of a scale set or instance whose model names a backend pool.
     private func poolUser(_ poolID: String) -> String? {
-        func names(_ configurations: [ARMValue]) -> Bool {
+        func names(_ configurations: [JSONValue]) -> Bool {
             configurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
                 .flatMap { $0["properties.loadBalancerBackendAddressPools"]?.elements ?? [] }
                 .contains { $0["id"]?.text?.lowercased() == poolID.lowercased() }
@@ -85,7 +87,7 @@ extension AzureState {
 
     /// The address of every frontend: kept while its subnet stays, else the first free one or the static one asked for.
     private func frontendAddresses(
-        of body: ARMValue, old: LoadBalancerState?
+        of body: JSONValue, old: LoadBalancerState?
     ) throws(ARMFault) -> [String: AzureAddress] {
         var result: [String: AzureAddress] = [:]
         for frontend in body["properties.frontendIPConfigurations"]?.elements ?? [] {
@@ -119,7 +121,7 @@ extension AzureState {
         return result
     }
 
-    func accept(_ request: ARMRequest, as model: String, _ provider: ARMProvider) throws(ARMFault) -> ARMValue {
+    func accept(_ request: ARMRequest, as model: String, _ provider: ARMProvider) throws(ARMFault) -> JSONValue {
         try ARMValidator(provider: provider).accept(request.json(), as: model)
     }
 }

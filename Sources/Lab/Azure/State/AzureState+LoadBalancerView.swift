@@ -1,6 +1,8 @@
+import JSONModel
+
 /// The load balancer as the service answers it: ids, etags and back references filled in.
 extension AzureState {
-    func render(loadBalancer state: LoadBalancerState) -> ARMValue {
+    func render(loadBalancer state: LoadBalancerState) -> JSONValue {
         let id = id(.network, "loadBalancers", state.name)
         var value = state.body
         value["name"] = .string(state.name)
@@ -16,7 +18,7 @@ extension AzureState {
         }
         let rules = state.children("loadBalancingRules")
         for collection in ["frontendIPConfigurations", "backendAddressPools", "loadBalancingRules", "probes"] {
-            let children = state.children(collection).map { child -> ARMValue in
+            let children = state.children(collection).map { child -> JSONValue in
                 let childID = "\(id)/\(collection)/\(child["name"]?.text ?? "")"
                 var child = child
                 child["id"] = .string(childID)
@@ -32,8 +34,8 @@ extension AzureState {
         return value
     }
 
-    private func addDefaults(_ child: inout ARMValue, _ collection: String, _ state: LoadBalancerState) {
-        func fill(_ member: String, _ value: ARMValue) {
+    private func addDefaults(_ child: inout JSONValue, _ collection: String, _ state: LoadBalancerState) {
+        func fill(_ member: String, _ value: JSONValue) {
             if child["properties.\(member)"] == nil { child["properties.\(member)"] = value }
         }
         switch collection {
@@ -60,7 +62,7 @@ extension AzureState {
 
     /// Which rules use a frontend, pool or probe, and which ipConfigurations a pool has.
     private func addBackReferences(
-        _ child: inout ARMValue, _ childID: String, rules: [ARMValue], loadBalancerID: String
+        _ child: inout JSONValue, _ childID: String, rules: [JSONValue], loadBalancerID: String
     ) {
         let users = rules.filter { rule in
             ["frontendIPConfiguration", "backendAddressPool", "probe"]

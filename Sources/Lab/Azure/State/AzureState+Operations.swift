@@ -1,3 +1,5 @@
+import JSONModel
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -101,7 +103,7 @@ extension AzureState {
             response = ARMResponse(operation.isRunning ? 202 : 204)
             if let error = operation.error { response = ARMResponse(fault: error) }
         } else {
-            var body: ARMValue = ["status": .string(operation.status)]
+            var body: JSONValue = ["status": .string(operation.status)]
             if operation.provider == .compute {
                 body["name"] = .string(operation.id)
                 body["startTime"] = .string(timestamp(operation.startedAt))
@@ -147,7 +149,7 @@ extension AzureState {
     }
 
     /// A resource lives where it was made; this subscription has one region.
-    func checkLocation(_ body: ARMValue) throws(ARMFault) {
+    func checkLocation(_ body: JSONValue) throws(ARMFault) {
         guard let location = body["location"]?.text else {
             throw ARMFault(
                 400, "LocationRequired", "The location property is required for this definition.", target: "location",

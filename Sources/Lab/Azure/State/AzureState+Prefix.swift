@@ -1,3 +1,5 @@
+import JSONModel
+
 /// Public IP prefixes, and the virtual network (which is only read).
 extension AzureState {
     func getPrefix(_ name: String) throws(ARMFault) -> ARMResponse {
@@ -42,7 +44,7 @@ extension AzureState {
     }
 
     /// - Returns: the prefix length asked for.
-    private func checkPrefix(_ body: ARMValue, old: PrefixState?) throws(ARMFault) -> Int {
+    private func checkPrefix(_ body: JSONValue, old: PrefixState?) throws(ARMFault) -> Int {
         func refuse(_ message: String, _ target: String) -> ARMFault {
             ARMFault(400, "InvalidParameter", message, target: target)
         }
@@ -107,7 +109,7 @@ extension AzureState {
             + "/ipConfigurations/\(child.name)/publicIPAddresses/\(child.publicAddress?.name ?? "")"
     }
 
-    func render(prefix state: PrefixState) -> ARMValue {
+    func render(prefix state: PrefixState) -> JSONValue {
         let id = id(.network, "publicIPPrefixes", state.name)
         var value = state.body
         value["name"] = .string(state.name)
@@ -157,7 +159,7 @@ extension AzureState {
         }
     }
 
-    private func render(subnet name: String, _ block: AzureBlock) -> ARMValue {
+    private func render(subnet name: String, _ block: AzureBlock) -> JSONValue {
         [
             "name": .string(name), "id": .string(subnetID(name)), "type": "Microsoft.Network/virtualNetworks/subnets",
             "properties": [

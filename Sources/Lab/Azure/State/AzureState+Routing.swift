@@ -1,3 +1,5 @@
+import JSONModel
+
 /// From a request to the resource it is about. The order of refusals is ARM's: token, address, api-version, then body.
 extension AzureState {
     /// Answers one request. `now` is the time since the simulator started.
@@ -171,5 +173,5 @@ extension AzureState {
         }
     }
 
-    func list(_ values: [ARMValue]) -> ARMResponse { ARMResponse(200, ["value": .array(values)]) }
+    func list(_ values: [JSONValue]) -> ARMResponse { ARMResponse(200, ["value": .array(values)]) }
 }

@@ -1,3 +1,5 @@
+import JSONModel
+
 /// Scale sets, their instances and NICs: PUT merges at member level, as in Microsoft.Compute. With the Manual upgrade
 /// policy a change of the model reaches an instance only by a PUT of the instance.
 extension AzureState {
@@ -136,7 +138,7 @@ extension AzureState {
         "\(instanceID(scaleSet, instance.instanceID))/networkInterfaces/\(interface.name)"
     }
 
-    func render(scaleSet state: ScaleSetState) -> ARMValue {
+    func render(scaleSet state: ScaleSetState) -> JSONValue {
         var value = state.body
         value["name"] = .string(state.name)
         value["id"] = .string(id(.compute, "virtualMachineScaleSets", state.name))
@@ -147,9 +149,9 @@ extension AzureState {
         return value
     }
 
-    private func render(_ state: InstanceState, of scaleSet: ScaleSetState) -> ARMValue {
+    private func render(_ state: InstanceState, of scaleSet: ScaleSetState) -> JSONValue {
         let isLatest = state.networkConfigurations == scaleSet.networkConfigurations
-        var value: ARMValue = [
+        var value: JSONValue = [
             "name": .string("\(scaleSet.name)_\(state.instanceID)"),
             "id": .string(instanceID(scaleSet, state.instanceID)),
             "type": "Microsoft.Compute/virtualMachineScaleSets/virtualMachines",
@@ -157,7 +159,7 @@ extension AzureState {
             "sku": ["name": scaleSet.body["sku.name"] ?? .null, "tier": "Standard"],
             "etag": .string("\"\(state.etag)\""),
             "properties": [
-                "latestModelApplied": .boolean(isLatest),
+                "latestModelApplied": .bool(isLatest),
                 "modelDefinitionApplied": isLatest ? "VirtualMachineScaleSet" : "VirtualMachine",
                 "networkProfileConfiguration": state.networkProfile,
                 "provisioningState": .string(state.provisioningState),
@@ -176,13 +178,13 @@ extension AzureState {
         return value
     }
 
-    private func render(_ state: InterfaceState, of instance: InstanceState, _ scaleSet: ScaleSetState) -> ARMValue {
+    private func render(_ state: InterfaceState, of instance: InstanceState, _ scaleSet: ScaleSetState) -> JSONValue {
         let id = interfaceID(scaleSet, instance, state)
-        let children = state.ipConfigurations.map { child -> ARMValue in
-            var properties: ARMValue = [
+        let children = state.ipConfigurations.map { child -> JSONValue in
+            var properties: JSONValue = [
                 "provisioningState": "Succeeded", "privateIPAddress": .string(child.address.description),
                 "privateIPAllocationMethod": "Dynamic", "privateIPAddressVersion": "IPv4",
-                "primary": .boolean(child.isPrimary), "subnet": ["id": .string(child.subnetID)],
+                "primary": .bool(child.isPrimary), "subnet": ["id": .string(child.subnetID)],
             ]
             if child.publicAddress != nil {
                 properties["publicIPAddress"] = ["id": .string(publicAddressID(scaleSet, instance, state, child))]
@@ -200,7 +202,7 @@ extension AzureState {
             "name": .string(state.name), "id": .string(id), "etag": .string(state.etag),
             "properties": [
                 "provisioningState": "Succeeded", "ipConfigurations": .array(children),
-                "macAddress": .string(state.macAddress), "primary": .boolean(state.isPrimary),
+                "macAddress": .string(state.macAddress), "primary": .bool(state.isPrimary),
                 "enableIPForwarding": true, "enableAcceleratedNetworking": false,
                 "virtualMachine": ["id": .string(instanceID(scaleSet, instance.instanceID))],
             ],

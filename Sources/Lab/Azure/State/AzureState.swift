@@ -1,3 +1,5 @@
+import JSONModel
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #else
@@ -62,7 +64,7 @@ struct AzureState: Sendable {
                 message: "scale set \(wanted.name): subnet \"\(wanted.subnet)\" is none of "
                     + subnets.map(\.name).joined(separator: ", "))
         }
-        let interface: ARMValue = [
+        let interface: JSONValue = [
             "name": .string(wanted.name),
             "properties": [
                 "primary": true, "enableAcceleratedNetworking": false, "disableTcpStateTracking": false,
@@ -78,12 +80,12 @@ struct AzureState: Sendable {
                 ],
             ],
         ]
-        let body: ARMValue = [
+        let body: JSONValue = [
             "location": .string(configuration.location),
             "sku": [
                 "name": "Standard_D2s_v3", "tier": "Standard", "capacity": .integer(Int64(wanted.computerNames.count)),
             ],
-            "tags": .object(wanted.tags.mapValues(ARMValue.string)),
+            "tags": .object(wanted.tags.mapValues(JSONValue.string)),
             "properties": [
                 "orchestrationMode": "Uniform", "overprovision": false, "singlePlacementGroup": false,
                 "upgradePolicy": ["mode": "Manual"],
@@ -96,7 +98,7 @@ struct AzureState: Sendable {
         scaleSets[wanted.name.lowercased()] = ScaleSetState(
             name: wanted.name, uniqueID: wanted.uniqueID ?? identifiers.guid(), body: body, instances: [])
         for (index, computerName) in wanted.computerNames.enumerated() {
-            let profile: ARMValue = ["networkInterfaceConfigurations": [interface]]
+            let profile: JSONValue = ["networkInterfaceConfigurations": [interface]]
             let instance = InstanceState(
                 instanceID: String(index), computerName: computerName, vmID: identifiers.guid(),
                 networkProfile: profile, interfaces: [])
@@ -151,7 +153,7 @@ extension AzureState {
     }
 
     /// - Throws: ``ARMFault`` if `value` holds no well-formed id at `path`.
-    func referenceID(_ value: ARMValue?, path: String) throws(ARMFault) -> String {
+    func referenceID(_ value: JSONValue?, path: String) throws(ARMFault) -> String {
         let text = value?["id"]?.text ?? ""
         guard ARMResourceID(text) != nil else {
             throw ARMFault(

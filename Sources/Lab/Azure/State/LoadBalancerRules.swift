@@ -1,3 +1,5 @@
+import JSONModel
+
 /// What Azure refuses in the body of a load balancer, beyond the types of its members.
 struct LoadBalancerRules {
     let state: AzureState
@@ -6,7 +8,7 @@ struct LoadBalancerRules {
     /// Ports that an HTTP probe may not use (load balancer health probe documentation).
     private static let refusedProbePorts: Set<Int> = [19, 21, 25, 70, 110, 119, 143, 220, 993]
 
-    func check(_ body: ARMValue) throws(ARMFault) {
+    func check(_ body: JSONValue) throws(ARMFault) {
         if let sku = body["sku.name"]?.text, sku != "Standard" {
             throw refusal("This simulator has load balancers of SKU Standard only, not '\(sku)'.", "sku.name")
         }
@@ -34,7 +36,7 @@ struct LoadBalancerRules {
     }
 
     /// The lower-case names of a collection's children; each has one, no two the same.
-    private func names(_ body: ARMValue, _ collection: String) throws(ARMFault) -> Set<String> {
+    private func names(_ body: JSONValue, _ collection: String) throws(ARMFault) -> Set<String> {
         var seen = Set<String>()
         for child in body["properties.\(collection)"]?.elements ?? [] {
             guard let name = child["name"]?.text, !name.isEmpty else {
@@ -51,7 +53,7 @@ struct LoadBalancerRules {
         return seen
     }
 
-    private func check(frontend: ARMValue) throws(ARMFault) {
+    private func check(frontend: JSONValue) throws(ARMFault) {
         let path = "properties.frontendIPConfigurations[\(frontend["name"]?.text ?? "")].properties"
         if frontend["properties.publicIPAddress"] != nil || frontend["properties.publicIPPrefix"] != nil {
             throw ARMFault(
@@ -64,7 +66,7 @@ struct LoadBalancerRules {
         guard state.subnet(id) != nil else { throw .invalidReference(id, from: "\(path).subnet") }
     }
 
-    private func check(probe: ARMValue) throws(ARMFault) {
+    private func check(probe: JSONValue) throws(ARMFault) {
         let path = "properties.probes[\(probe["name"]?.text ?? "")].properties"
         guard let kind = probe["properties.protocol"]?.text, let port = probe["properties.port"]?.int else {
             throw refusal("A probe needs protocol and port.", path)
@@ -87,7 +89,7 @@ struct LoadBalancerRules {
     }
 
     private func check(
-        rule: ARMValue, frontends: Set<String>, pools: Set<String>, probes: Set<String>
+        rule: JSONValue, frontends: Set<String>, pools: Set<String>, probes: Set<String>
     ) throws(ARMFault) {
         let path = "properties.loadBalancingRules[\(rule["name"]?.text ?? "")].properties"
         guard rule["properties"] != nil else { throw refusal("A rule needs properties.", path) }
@@ -110,7 +112,7 @@ struct LoadBalancerRules {
     }
 
     private func checkReference(
-        _ rule: ARMValue, _ member: String, _ collection: String, _ known: Set<String>, _ path: String,
+        _ rule: JSONValue, _ member: String, _ collection: String, _ known: Set<String>, _ path: String,
         required: Bool = false
     ) throws(ARMFault) {
         let value = rule["properties.\(member)"]
@@ -123,7 +125,7 @@ struct LoadBalancerRules {
     }
 
     /// A frontend's port belongs to one rule per protocol; a pool's port does, too, unless the rules use floating IP.
-    private func checkPorts(_ rules: [ARMValue]) throws(ARMFault) {
+    private func checkPorts(_ rules: [JSONValue]) throws(ARMFault) {
         var frontendPorts: [String: String] = [:]
         var backendPorts: [String: String] = [:]
         for rule in rules {

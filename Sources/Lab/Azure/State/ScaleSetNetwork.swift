@@ -1,10 +1,12 @@
+import JSONModel
+
 /// The network side of scale sets: what a NIC configuration may say, and what an instance gets from it.
 extension AzureState {
     /// Fills in what the service does: the only NIC and its only ipConfiguration are primary, the IP version is IPv4.
-    func withDefaults(networkConfigurations: [ARMValue]) -> [ARMValue] {
+    func withDefaults(networkConfigurations: [JSONValue]) -> [JSONValue] {
         networkConfigurations.map { configuration in
             var configuration = configuration
-            let defaults: [(String, ARMValue)] = [
+            let defaults: [(String, JSONValue)] = [
                 ("enableAcceleratedNetworking", false), ("disableTcpStateTracking", false),
                 ("dnsSettings", ["dnsServers": []]), ("enableIPForwarding", false),
             ]
@@ -33,7 +35,7 @@ extension AzureState {
     /// Refuses NIC configurations that Azure would refuse.
     ///
     /// - Parameter instances: how many instances draw addresses from the prefixes named.
-    func check(networkConfigurations: [ARMValue], instances: Int, path: String) throws(ARMFault) {
+    func check(networkConfigurations: [JSONValue], instances: Int, path: String) throws(ARMFault) {
         try checkNames(networkConfigurations, path: path)
         guard networkConfigurations.filter({ $0["properties.primary"]?.bool == true }).count == 1 else {
             throw ARMFault(
@@ -66,7 +68,7 @@ extension AzureState {
 
     /// - Returns: lower-case names of the load balancers that the ipConfiguration's backend pools belong to.
     private func checkIPConfiguration(
-        _ child: ARMValue, instances: Int, path: String
+        _ child: JSONValue, instances: Int, path: String
     ) throws(ARMFault) -> Set<String> {
         guard child["properties.privateIPAddressVersion"]?.text == "IPv4" else {
             throw ARMFault(
@@ -91,7 +93,7 @@ extension AzureState {
         return loadBalancerNames
     }
 
-    private func checkPublicAddress(_ value: ARMValue, instances: Int, path: String) throws(ARMFault) {
+    private func checkPublicAddress(_ value: JSONValue, instances: Int, path: String) throws(ARMFault) {
         guard value["properties.publicIPPrefix"] != nil else {
             throw ARMFault(
                 400, "InvalidParameter", "This simulator gives public addresses to instances from a prefix only.",
@@ -115,7 +117,7 @@ extension AzureState {
         }
     }
 
-    private func checkNames(_ children: [ARMValue], path: String) throws(ARMFault) {
+    private func checkNames(_ children: [JSONValue], path: String) throws(ARMFault) {
         var seen = Set<String>()
         for child in children {
             guard let name = child["name"]?.text, !name.isEmpty, name.utf8.count <= 80 else {
@@ -176,7 +178,7 @@ extension AzureState {
     }
 
     private func realise(
-        _ child: ARMValue, old interface: InterfaceState?, given: Set<AzureAddress>
+        _ child: JSONValue, old interface: InterfaceState?, given: Set<AzureAddress>
     ) throws(ARMFault) -> IPConfigurationState {
         let name = child["name"]?.text ?? ""
         let subnetID = child["properties.subnet.id"]?.text ?? ""

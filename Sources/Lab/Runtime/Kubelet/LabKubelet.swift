@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import LinuxNet
 import Logging

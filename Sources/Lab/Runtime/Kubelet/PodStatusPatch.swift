@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 
 /// Merge patches for pods and nodes, as a kubelet writes them. Pure.
@@ -19,7 +20,7 @@ enum PodStatusPatch {
             "status": [
                 "phase": "Running", "podIP": .string(address), "podIPs": [["ip": .string(address)]],
                 "hostIP": .string(hostAddress), "startTime": time, "conditions": .array(conditions),
-                "containerStatuses": .array(containers), "message": nil,
+                "containerStatuses": .array(containers), "message": .null,
             ]
         ]
     }

@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 
 /// An error as the container runtime gets it: the CNI specification's error object, on the wire of the relay.

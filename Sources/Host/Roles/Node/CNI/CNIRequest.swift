@@ -1,4 +1,5 @@
 import FoundationEssentials
+import JSONModel
 import Kubernetes
 import ProviderKit
 
@@ -79,7 +80,7 @@ struct CNIRequest: Sendable, Equatable {
         podNamespace = arguments["K8S_POD_NAMESPACE"] ?? ""
         podName = arguments["K8S_POD_NAME"] ?? ""
         podUID = arguments["K8S_POD_UID"].flatMap { $0.isEmpty ? nil : $0 }
-        version = configuration["cniVersion"]?.stringValue ?? "0.1.0"
+        version = configuration["cniVersion"]?.text ?? "0.1.0"
         excludedCIDRs = try Self.strings(configuration, "excludedCIDRs")
         previousResult = configuration["prevResult"].flatMap { $0 == .null ? nil : $0 }
         validAttachments = try Self.attachments(configuration)
@@ -131,7 +132,7 @@ struct CNIRequest: Sendable, Equatable {
             throw CNIFailure(.configuration, "field \(field) is not an array", details: "an array of CIDRs is allowed")
         }
         return try items.map { item in
-            guard let text = item.stringValue else {
+            guard let text = item.text else {
                 throw CNIFailure(
                     .configuration, "field \(field) holds something that is no string",
                     details: "an array of CIDRs is allowed")
@@ -141,10 +142,10 @@ struct CNIRequest: Sendable, Equatable {
     }
 
     private static func attachments(_ configuration: JSONValue) throws -> Set<Attachment>? {
-        guard case .array(let items)? = configuration["cni.dev/valid-attachments"] else { return nil }
+        guard case .array(let items)? = configuration[member: "cni.dev/valid-attachments"] else { return nil }
         return Set(
             try items.map { item in
-                guard let id = item["containerID"]?.stringValue, let interface = item["ifname"]?.stringValue else {
+                guard let id = item["containerID"]?.text, let interface = item["ifname"]?.text else {
                     throw CNIFailure(
                         .configuration, "field cni.dev/valid-attachments: an entry is incomplete",
                         details: "containerID and ifname are needed")

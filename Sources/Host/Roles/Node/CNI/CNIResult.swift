@@ -1,3 +1,4 @@
+import JSONModel
 import Kubernetes
 import LinuxNet
 import ProviderKit
@@ -36,13 +37,13 @@ struct CNIResult: Sendable, Equatable {
     func podAddress(namespace: String) throws -> IPAddress {
         let interfaces = items("interfaces")
         for item in items("ips") {
-            guard let text = item["address"]?.stringValue, let parts = try? IPPrefix.split(text),
+            guard let text = item["address"]?.text, let parts = try? IPPrefix.split(text),
                 parts.address.family == .ipv4
             else { continue }
             // Without an index the address is the container's; an interface without a sandbox is the host's (CNI
             // specification, section 5).
             if case .integer(let index)? = item["interface"], index >= 0, index < interfaces.count,
-                interfaces[Int(index)]["sandbox"]?.stringValue != namespace
+                interfaces[Int(index)]["sandbox"]?.text != namespace
             {
                 continue
             }
@@ -55,7 +56,7 @@ struct CNIResult: Sendable, Equatable {
 
     /// The namespace that an interface is in, if the result knows it.
     func sandbox(of interface: String) -> String? {
-        items("interfaces").first { $0["name"]?.stringValue == interface }?["sandbox"]?.stringValue
+        items("interfaces").first { $0["name"]?.text == interface }?["sandbox"]?.text
     }
 
     /// Adds the tunnel's link and the routes of the pod (upstream behaviour sections 5.2 and 5.5).
@@ -63,7 +64,7 @@ struct CNIResult: Sendable, Equatable {
         routes: [PodNetwork.Route], namespace: String, defaultRoute: PodNetwork.DefaultRoute
     ) -> CNIResult {
         var result = self
-        let interfaces = items("interfaces").filter { $0["name"]?.stringValue != Self.tunnelLink }
+        let interfaces = items("interfaces").filter { $0["name"]?.text != Self.tunnelLink }
         result.set(
             "interfaces",
             interfaces + [.object(["name": .string(Self.tunnelLink), "sandbox": .string(namespace)])])

@@ -1,34 +1,27 @@
-#if canImport(FoundationEssentials)
-    import FoundationEssentials
-#endif
-
-/// A JSON value. Resources are read, edited and written back in this form, so that members we do not know, and members
-/// of other people, survive.
-public enum JSONValue: Sendable, Equatable {
+/// A JSON value.
+///
+/// Resources of other people are read, edited and written back in this form, so that members we do not know survive;
+/// merge patches are built in it, because there null and absent differ. Members have no order and a name occurs once:
+/// of duplicates in a text one wins. Who must see duplicates, or numbers as they were written, needs a parser of his
+/// own.
+public enum JSONValue: Sendable, Hashable {
     case null
-    case boolean(Bool)
+    case bool(Bool)
+    /// A number that is whole and fits; `2.0` in a text may become 2 here, as JSON makes no difference between them.
     case integer(Int64)
+    /// Every other number. JSON knows no infinity and no NaN; to encode one throws.
     case number(Double)
     case string(String)
     case array([JSONValue])
     case object([String: JSONValue])
-
-    /// - Throws: `DecodingError` if `json` is not one JSON value.
-    public init(json: Data) throws {
-        self = try JSONDecoder().decode(JSONValue.self, from: json)
-    }
-
-    /// The value as JSON with sorted members, so that equal values have equal bytes.
-    public func json() throws -> Data {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return try encoder.encode(self)
-    }
 }
 
 extension JSONValue {
-    /// The member at a dotted path; nil if a part is absent or not an object. Setting nil removes the member; setting a
-    /// value makes the objects on the way.
+    /// The member at a dotted path, such as `properties.sku.name`; nil if a part is absent or not an object. A null
+    /// that is there is `.null`, not nil.
+    ///
+    /// Setting nil removes the member; setting a value makes the objects on the way, in the place of what is no object.
+    /// Empty parts are skipped. For a name that holds a dot use ``subscript(member:)`` or ``members``.
     public subscript(_ path: String) -> JSONValue? {
         get {
             var value = self
@@ -52,6 +45,9 @@ extension JSONValue {
             self = .object(members)
         }
     }
+
+    /// The member of exactly this name, dots and all; nil if absent or if this is no object.
+    public subscript(member name: String) -> JSONValue? { members?[name] }
 
     /// The members of an object; nil for every other kind.
     public var members: [String: JSONValue]? {
@@ -79,15 +75,15 @@ extension JSONValue {
 
     /// The value of a boolean; nil for every other kind.
     public var bool: Bool? {
-        if case .boolean(let value) = self { return value }
+        if case .bool(let value) = self { return value }
         return nil
     }
 
-    /// The word for this kind of value in an error message.
+    /// The words for this kind of value in an error message.
     public var kind: String {
         switch self {
         case .null: "null"
-        case .boolean: "a boolean"
+        case .bool: "a boolean"
         case .integer, .number: "a number"
         case .string: "a string"
         case .array: "an array"
@@ -96,46 +92,14 @@ extension JSONValue {
     }
 }
 
-extension JSONValue: Codable {
-    public init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .boolean(value)
-        } else if let value = try? container.decode(Int64.self) {
-            self = .integer(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSONValue].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSONValue].self))
-        }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.singleValueContainer()
-        switch self {
-        case .null: try container.encodeNil()
-        case .boolean(let value): try container.encode(value)
-        case .integer(let value): try container.encode(value)
-        case .number(let value): try container.encode(value)
-        case .string(let value): try container.encode(value)
-        case .array(let value): try container.encode(value)
-        case .object(let value): try container.encode(value)
-        }
-    }
-}
-
+// There is no nil literal on purpose: nil given to a subscript removes a member, `.null` writes null, and one must not
+// be mistaken for the other.
 extension JSONValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral,
     ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
     public init(stringLiteral value: String) { self = .string(value) }
     public init(integerLiteral value: Int64) { self = .integer(value) }
-    public init(booleanLiteral value: Bool) { self = .boolean(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
     public init(arrayLiteral elements: JSONValue...) { self = .array(elements) }
     public init(dictionaryLiteral elements: (String, JSONValue)...) {
         self = .object(Dictionary(elements) { _, last in last })
