@@ -22,8 +22,4 @@ enum GatewayNames {
 
     /// Path that the load balancer probes on gateway nodes.
     static func probePath(staticGatewayUID: String) -> String { "/gw/\(staticGatewayUID)" }
-
-    static func isGatewayNode(_ labels: [String: String]) -> Bool {
-        gatewayNodeLabels.contains { labels[$0.0]?.lowercased() == $0.1 }
-    }
 }

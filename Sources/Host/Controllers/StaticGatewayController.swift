@@ -160,7 +160,7 @@ struct StaticGatewayController: Sendable {
         let balancerExists = try await objects.delete(
             GatewayLBConfiguration.self, namespace: gateway.metadata.namespace, name: gateway.metadata.name)
         // The deletion event of the GatewayLBConfiguration brings this key back at once; the Secret is not watched.
-        if secretExists || balancerExists { return .requeue(after: .seconds(balancerExists ? 5 : 0)) }
+        if secretExists || balancerExists { return .requeue(after: .seconds(balancerExists ? 5 : 1)) }
         try await objects.removeFinalizer(GatewayNames.staticGatewayFinalizer, from: gateway)
         return .done
     }
