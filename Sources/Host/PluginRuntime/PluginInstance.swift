@@ -53,10 +53,13 @@ public final class PluginInstance: @unchecked Sendable {
     public func capability<Contract: CapabilityContract>(
         _ contract: Contract.Type, timeout: Duration
     ) -> PluginCapability<Contract>? {
-        Contract.identifier.withBorderBytes { identifier in
-            image.provider.capability?(instance, identifier).map {
-                PluginCapability<Contract>(plugin: self, table: $0.pointee, timeout: timeout)
-            }
+        table(Contract.identifier).map { PluginCapability(plugin: self, table: $0, timeout: timeout) }
+    }
+
+    /// A copy of the vtable of a capability, nil if this instance does not offer it.
+    func table(_ identifier: String) -> egp_capability? {
+        identifier.withBorderBytes { identifier in
+            image.provider.capability?(instance, identifier).map(\.pointee)
         }
     }
 
