@@ -148,7 +148,7 @@ let package = Package(
             name: "egress-host", dependencies: ["Host", argumentParser, logging], swiftSettings: strict,
             linkerSettings: executableLinking),
         .executableTarget(
-            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", argumentParser, logging],
+            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, logging],
             swiftSettings: strict, linkerSettings: executableLinking),
         .executableTarget(
             name: "kube-egress-cni", dependencies: ["CLinuxShim"], swiftSettings: strict,
