@@ -27,9 +27,14 @@ else
   fi
   echo "packages: installing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
-  # RUNLEVEL=1 keeps nginx's own service from being started: the lab runs an nginx of its own.
-  export RUNLEVEL=1
   log=$(mktemp)
+  # The lab runs an nginx of its own: Debian's policy hook keeps the package's service from being started.
+  policy=/usr/sbin/policy-rc.d
+  if [ ! -e "$policy" ]; then
+    printf '#!/bin/sh\nexit 101\n' >"$policy"
+    chmod 0755 "$policy"
+    trap 'rm -f "$policy"' EXIT
+  fi
   if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
     cat "$log" >&2
     rm -f "$log"

@@ -113,7 +113,8 @@ public actor ARMClient {
         let json: JSONValue?
 
         func header(_ name: String) -> String? { response.header(name) }
-        var retryAfterSeconds: Int? { header("retry-after").flatMap(Int.init) }
+        /// At most an hour, whatever the server says.
+        var retryAfterSeconds: Int? { header("retry-after").flatMap(Int.init).map { min(max($0, 0), 3600) } }
     }
 
     nonisolated func failure(_ answer: Answer, _ method: String, _ id: ResourceID) -> ARMFailure {

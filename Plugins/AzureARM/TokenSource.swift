@@ -58,7 +58,8 @@ actor TokenSource {
         guard response.status == 200, let value = body?["access_token"]?.text else {
             throw ARMFailure(
                 status: response.status, body: tokenError(body),
-                retryAfterSeconds: response.header("retry-after").flatMap(Int.init), request: "token request")
+                retryAfterSeconds: response.header("retry-after").flatMap(Int.init).map { min(max($0, 0), 3600) },
+                request: "token request")
         }
         // The metadata service writes its numbers as text.
         let lifetime = body?["expires_in"].flatMap { $0.int ?? $0.text.flatMap(Int.init) } ?? 3600

@@ -13,13 +13,19 @@ public struct HostInstant: Sendable, Comparable, Hashable {
 
     public static func < (left: Self, right: Self) -> Bool { left.nanoseconds < right.nanoseconds }
 
+    /// The instant `duration` later; the last or first one there is if that is out of range. The clock stands at the
+    /// last one after the host ended the plugin's instance, and work under way then still computes with it.
     public func advanced(by duration: Duration) -> Self {
-        let (seconds, attoseconds) = duration.components
-        return Self(nanoseconds: nanoseconds + seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        let sum = Duration.nanoseconds(nanoseconds) + duration
+        let (seconds, attoseconds) = sum.components
+        let (whole, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (total, carry) = whole.addingReportingOverflow(attoseconds / 1_000_000_000)
+        guard !overflow, !carry else { return Self(nanoseconds: sum < .zero ? .min : .max) }
+        return Self(nanoseconds: total)
     }
 
     /// Time until `other`; negative if it has passed.
-    public func duration(to other: Self) -> Duration { .nanoseconds(other.nanoseconds - nanoseconds) }
+    public func duration(to other: Self) -> Duration { .nanoseconds(other.nanoseconds) - .nanoseconds(nanoseconds) }
 }
 
 /// Log levels, as in `egp_log_level`.

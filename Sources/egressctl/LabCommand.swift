@@ -94,14 +94,17 @@ extension LabCommand {
 
         func run() async throws {
             try requireRoot()
-            try requireReady(try options.layout())
+            let layout = try options.layout()
+            try requireReady(layout)
             guard !command.isEmpty else { throw ValidationError("no command; write: lab exec POD -- COMMAND") }
             let parts = pod.split(separator: "/", maxSplits: 1).map(String.init)
             let (podNamespace, name) = parts.count == 2 ? (parts[0], parts[1]) : (namespace, pod)
             let target = try NetworkNamespace(name: LabPlan().namespace(ofPod: name, in: podNamespace))
-            guard target.exists else {
+            // A namespace exists before CNI ADD has ended; nothing may run in it until then, as with a real runtime.
+            let attachments = try await LabControlClient(layout).status().attachments
+            guard target.exists, attachments.contains(where: { $0.namespace == podNamespace && $0.name == name }) else {
                 throw LabError(
-                    code: .invalidInput, message: "pod \(podNamespace)/\(name) does not run in this lab",
+                    code: .invalidInput, message: "pod \(podNamespace)/\(name) is not running in this lab",
                     advice: "see: kubectl get pods -A")
             }
             let command = command

@@ -164,7 +164,7 @@ struct EgressPathTests {
         let failing = try await EndToEndLab.control(["lab", "exec", "shell"], command: ["false"])
         #expect(failing.status == .exited(1), "the command's own status")
         let absent = try await EndToEndLab.control(["lab", "exec", "nobody"], command: ["true"])
-        #expect(absent.errorText.contains("pod default/nobody does not run in this lab"))
+        #expect(absent.errorText.contains("pod default/nobody is not running in this lab"))
         let again = try await EndToEndLab.control(["lab", "up"])
         #expect(again.status.isSuccess && again.outputText.contains("the lab was up already"))
         let path = try await EndToEndLab.control(["lab", "kubeconfig"]).outputText

@@ -77,6 +77,16 @@ private struct SilentHost: HostServices {
 }
 
 @Suite struct HostInstantTests {
+    /// After the host ended an instance its clock stands at the last instant; work under way still adds to it.
+    @Test func arithmeticEndsAtTheBounds() {
+        let last = HostInstant(nanoseconds: .max)
+        #expect(last.advanced(by: .seconds(60)) == last)
+        #expect(HostInstant(nanoseconds: .min).advanced(by: .seconds(-60)) == HostInstant(nanoseconds: .min))
+        #expect(HostInstant(nanoseconds: 5).advanced(by: .seconds(Int64.max)) == last)
+        #expect(HostInstant(nanoseconds: 1_500).advanced(by: .nanoseconds(-2_000)).nanoseconds == -500)
+        #expect(last.duration(to: HostInstant(nanoseconds: -1)) < .zero)
+    }
+
     @Test func durationsAndInstantsAgree() {
         let start = HostInstant(nanoseconds: 5)
         let end = start.advanced(by: .milliseconds(1500))

@@ -56,6 +56,21 @@ struct TunnelFaultTests {
         #expect(!TwoNodes.socketExists(nodes.podReference))
     }
 
+    /// As after a cancelled call: its work goes on while the removal comes.
+    @Test(.enabled(if: hasProcesses, needsProcesses))
+    func aRemovalThatComesDuringAnEnsureLeavesNothing() async throws {
+        let nodes = try await TwoNodes("overtake", configuration: #"{"form":"userspace"}"#)
+        let desired = nodes.podEnd()
+        let making = Task { try await nodes.onWorker.service.ensure([desired], nodes.host.context) }
+        while !TwoNodes.socketExists(nodes.podReference) { try await Task.sleep(for: .milliseconds(1)) }
+        let removed = try await nodes.onWorker.service.remove([nodes.podReference], nodes.host.context)
+        #expect(removed.map(\.code) == [.ok])
+        #expect(try await making.value.map(\.code) == [.ok])
+        #expect(try nodes.pod.routes.links().map(\.name) == ["lo"])
+        #expect(!TwoNodes.socketExists(nodes.podReference))
+        #expect(try TwoNodes.process(of: nodes.podReference) == nil)
+    }
+
     /// A load balancer that moves a flow gives it to a gateway without the session. Here the gateway's end is made anew
     /// instead: the same key and port, and no session. WireGuard alone needs 15 s to notice.
     @Test func aPodFollowsItsFlowToAGatewayThatDoesNotKnowIt() async throws {

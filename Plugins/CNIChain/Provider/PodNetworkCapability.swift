@@ -9,6 +9,9 @@ public struct PodNetworkCapability: CapabilityProvider {
     /// Each item in work holds one operating-system thread for a few milliseconds.
     private static let itemsAtOnce = 8
 
+    /// The work of a cancelled call goes on to its end; a removal that follows must find all of it.
+    private let turns = KeyedSerializer()
+
     public init() {}
 
     public func ensure(
@@ -76,17 +79,24 @@ public struct PodNetworkCapability: CapabilityProvider {
         }
     }
 
-    /// Runs `body` on a thread inside the pod's namespace, with this module's errors in the border's terms.
+    /// Runs `body` on a thread inside the pod's namespace, after all earlier work there, with this module's errors in the
+    /// border's terms.
     private func inside<R: Sendable>(
         _ pod: PodReference, _ body: @escaping @Sendable (PodNamespace) throws -> R
     ) async throws -> R {
-        do {
-            return try await NetworkNamespace(path: pod.namespace).run {
-                try body(PodNamespace(pod, routes: try RouteSocket()))
+        try await turns.run(pod.namespace) {
+            do {
+                try Task.checkCancellation()
+                return Result<R, any Error>.success(
+                    try await NetworkNamespace(path: pod.namespace).run {
+                        try body(PodNamespace(pod, routes: try RouteSocket()))
+                    })
+            } catch let error as LinuxNetError {
+                return .failure(ProviderError(error, namespace: pod.namespace))
+            } catch {
+                return .failure(error)
             }
-        } catch let error as LinuxNetError {
-            throw ProviderError(error, namespace: pod.namespace)
-        }
+        }.get()
     }
 }
 

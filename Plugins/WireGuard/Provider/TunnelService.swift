@@ -12,6 +12,8 @@ struct TunnelService: CapabilityProvider {
     let offeredVerbs: Set<Verb> = [.ensure, .remove, .prune, .status]
     private let worker: TunnelWorker
     private let watcher: TunnelWatcher
+    /// The work of a cancelled call goes on to its end; a removal that follows must find all of it.
+    private let turns = KeyedSerializer()
 
     init(worker: TunnelWorker) {
         self.worker = worker
@@ -22,32 +24,38 @@ struct TunnelService: CapabilityProvider {
     func ensure(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
         try await each(items, context) { [worker, watcher] item in
             let spec = try TunnelSpec(item, settings: worker.settings)
-            let (observed, address) = try await worker.node.run { try worker.ensure(spec) }
-            switch spec.end {
-            case .pod: watcher.watch(address)
-            case .gateway: watcher.start()
+            return try await inTurn(item.namespace, item.link) {
+                let (observed, address) = try await worker.node.run { try worker.ensure(spec) }
+                switch spec.end {
+                case .pod: watcher.watch(address)
+                case .gateway: watcher.start()
+                }
+                return observed
             }
-            return observed
         }
     }
 
     func remove(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>] {
         try await each(items, context) { [worker, watcher] item in
             let namespace = NetworkNamespace(path: item.namespace)
-            watcher.forget(namespace, item.link)
-            try await worker.node.run { try worker.remove(namespace: namespace, link: item.link) }
-            return nil
+            return try await inTurn(item.namespace, item.link) {
+                watcher.forget(namespace, item.link)
+                try await worker.node.run { try worker.remove(namespace: namespace, link: item.link) }
+                return nil
+            }
         }
     }
 
     func status(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
         try await each(items, context) { [worker, watcher] item in
             let namespace = NetworkNamespace(path: item.namespace)
-            let (observed, podEnd) = try await worker.node.run {
-                try worker.status(namespace: namespace, link: item.link)
+            return try await inTurn(item.namespace, item.link) {
+                let (observed, podEnd) = try await worker.node.run {
+                    try worker.status(namespace: namespace, link: item.link)
+                }
+                if let podEnd { watcher.watch(podEnd) }
+                return observed
             }
-            if let podEnd { watcher.watch(podEnd) }
-            return observed
         }
     }
 
@@ -82,6 +90,20 @@ struct TunnelService: CapabilityProvider {
         } catch {
             throw ProviderError.from(error)
         }
+    }
+
+    /// Does `work` after all earlier work for that link.
+    private func inTurn<R: Sendable>(
+        _ namespace: String, _ link: String, _ work: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await turns.run("\(namespace) \(link)") {
+            do {
+                try Task.checkCancellation()
+                return Result<R, any Error>.success(try await work())
+            } catch {
+                return .failure(error)
+            }
+        }.get()
     }
 
     /// Does `work` for every item, a few at a time, and gives the results in the items' order.

@@ -121,28 +121,3 @@ extension Outcome {
         }
     }
 }
-
-extension ItemResult {
-    /// The observation of a successful item.
-    ///
-    /// - Throws: ``ProviderError`` with the item's own code and message.
-    func get() throws -> Observed? {
-        guard code == .ok else {
-            throw ProviderError(
-                code, message ?? "failed without a message", retryAfterMilliseconds: retryAfterMilliseconds)
-        }
-        return observed
-    }
-}
-
-extension Array {
-    /// The one result of a batch of one.
-    ///
-    /// - Throws: ``ProviderError`` if the provider did not answer for the item.
-    func single<Observed>(_ id: String) throws -> ItemResult<Observed> where Element == ItemResult<Observed> {
-        guard let result = first(where: { $0.id == id }) else {
-            throw ProviderError(.terminal, "the provider answered without a result for \(id)")
-        }
-        return result
-    }
-}

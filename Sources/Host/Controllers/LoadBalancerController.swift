@@ -36,9 +36,7 @@ struct LoadBalancerController: Sendable {
                 id: balancer.metadata.uid, pool: balancer.spec.pool,
                 probe: .init(
                     path: GatewayNames.probePath(staticGatewayUID: owner.uid), port: settings.gatewayProbePort))
-            guard let observed = try await loadBalancer.ensure([desired]).single(desired.id).get() else {
-                throw ProviderError(.terminal, "the load balancer's provider answered without address and port")
-            }
+            let observed = try await loadBalancer.ensureOne(desired)
             let nodePool = try await ensureNodePool(of: balancer)
             let status = Self.status(balancer.status, observed, nodePool.status)
             if try await objects.setStatus(status, replacing: balancer.status, on: balancer) {
@@ -88,7 +86,7 @@ struct LoadBalancerController: Sendable {
         }
         do {
             let item = PoolReference(id: balancer.metadata.uid, pool: balancer.spec.pool)
-            _ = try await loadBalancer.remove([item]).single(item.id).get()
+            try await loadBalancer.removeOne(item)
         } catch {
             if let owner = balancer.staticGatewayOwner {
                 await events.warning(

@@ -28,9 +28,7 @@ struct NodePoolController: Sendable {
         let configuration = try await objects.addFinalizer(GatewayNames.nodePoolFinalizer, to: found)
         do {
             let desired = Self.desired(configuration)
-            guard let observed = try await nodePool.ensure([desired]).single(desired.id).get() else {
-                throw ProviderError(.terminal, "the node pool's provider answered without prefix and nodes")
-            }
+            let observed = try await nodePool.ensureOne(desired)
             let status = Self.status(configuration.status, observed)
             if try await objects.setStatus(status, replacing: configuration.status, on: configuration) {
                 await events.normal(
@@ -73,7 +71,7 @@ struct NodePoolController: Sendable {
         guard configuration.metadata.finalizers.contains(GatewayNames.nodePoolFinalizer) else { return .done }
         do {
             let item = PoolReference(id: configuration.metadata.uid, pool: configuration.spec.pool)
-            _ = try await nodePool.remove([item]).single(item.id).get()
+            try await nodePool.removeOne(item)
         } catch {
             await events.warning(
                 reference(configuration), reason: "EnsureDeleteGatewayVMConfigurationError",

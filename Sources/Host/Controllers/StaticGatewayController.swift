@@ -38,8 +38,10 @@ struct StaticGatewayController: Sendable {
             Condition(
                 type: "Ready", status: "False", observedGeneration: gateway.metadata.generation,
                 reason: "InvalidSpec", message: message), in: status.conditions, now: Timestamp(now()))
-        try await objects.setStatus(status, replacing: gateway.status, on: gateway)
-        await events.warning(gateway.objectReference, reason: "InvalidSpec", message: message)
+        // Told once: the write of the condition brings this key back.
+        if try await objects.setStatus(status, replacing: gateway.status, on: gateway) {
+            await events.warning(gateway.objectReference, reason: "InvalidSpec", message: message)
+        }
         return .terminal(HostError(.invalidObject, message))
     }
 

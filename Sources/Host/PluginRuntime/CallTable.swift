@@ -38,14 +38,14 @@ final class CallTable: Sendable {
     }
 
     /// Ends every call, when its plugin goes.
-    func endAll(with error: any Error) {
+    ///
+    /// - Returns: their tickets.
+    func endAll(with error: any Error) -> [UInt64] {
         let waiting = state.withLock { state in
             defer { state.waiting = [:] }
             return state.waiting
         }
         for continuation in waiting.values { continuation.resume(throwing: error) }
+        return Array(waiting.keys)
     }
-
-    /// Calls that wait now.
-    var count: Int { state.withLock { $0.waiting.count } }
 }

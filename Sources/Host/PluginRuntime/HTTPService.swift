@@ -31,17 +31,24 @@ struct HTTPService: Sendable {
         outgoing.method = HTTPMethod(rawValue: request.method)
         outgoing.headers = HTTPHeaders(request.headers.map { ($0.name, $0.value) })
         if !request.body.isEmpty { outgoing.body = .bytes(ByteBuffer(data: request.body)) }
+        let clock = ContinuousClock()
+        let end = clock.now.advanced(by: timeout)
         do {
-            let incoming = try await client.execute(outgoing, timeout: TimeAmount(timeout))
-            let body = try await incoming.body.collect(upTo: Self.maximumResponseBytes)
-            return HTTPResponse(
-                status: Int(incoming.status.code),
-                headers: incoming.headers.map { HTTPField($0.name.lowercased(), $0.value) },
-                body: Data(buffer: body))
+            // The client's own time-out ends with the head of the answer.
+            return try await within(timeout) { [client, outgoing] in
+                let incoming = try await client.execute(outgoing, timeout: TimeAmount(timeout))
+                let body = try await incoming.body.collect(upTo: Self.maximumResponseBytes)
+                return HTTPResponse(
+                    status: Int(incoming.status.code),
+                    headers: incoming.headers.map { HTTPField($0.name.lowercased(), $0.value) },
+                    body: Data(buffer: body))
+            }
         } catch let error as NIOTooManyBytesError {
             throw ProviderError(
                 .terminal,
                 "\(request.method) \(request.url): answer exceeds \(Self.maximumResponseBytes) bytes: \(error)")
+        } catch  where clock.now >= end {
+            throw ProviderError(.retry, "\(request.method) \(request.url): no whole answer within \(timeout)")
         } catch is CancellationError {
             throw ProviderError(.cancelled, "\(request.method) \(request.url): cancelled")
         } catch {

@@ -70,6 +70,15 @@ private func hostComplete(
     _ context: UnsafeMutableRawPointer?, _ ticket: UInt64, _ completion: UnsafePointer<egp_completion>
 ) {
     guard let services = services(context) else { return }
+    // Read before the rest, which may not be there.
+    guard completion.pointee.size >= UInt32(MemoryLayout<egp_completion>.size) else {
+        let error = ProviderError(
+            .terminal,
+            "plugin \(services.name): egp_completion of \(completion.pointee.size) bytes; "
+                + "at least \(MemoryLayout<egp_completion>.size) are needed")
+        services.calls.end(ticket, with: .failure(error))
+        return
+    }
     let raw = completion.pointee
     let result: Result<Data, any Error>
     if raw.code == egp_code(EGP_OK) {
@@ -94,9 +103,9 @@ private func hostSend(
     _ doneContext: UnsafeMutableRawPointer?
 ) -> egp_code {
     guard let services = services(context) else { return egp_code(EGP_TERMINAL) }
+    guard request.pointee.size >= UInt32(MemoryLayout<egp_http_request>.size) else { return egp_code(EGP_INVALID) }
     let raw = request.pointee
-    guard raw.size >= UInt32(MemoryLayout<egp_http_request>.size),
-        raw.body.length <= UInt64(BatchLimits.maximumBytes),
+    guard raw.body.length <= UInt64(BatchLimits.maximumBytes),
         let headers = try? BorderHeaders.decode(raw.headers.copied)
     else { return egp_code(EGP_INVALID) }
     let exchange = HTTPRequest(

@@ -6,8 +6,8 @@ import Synchronization
 
 /// One configured plugin of the list.
 ///
-/// Sendable: the raw instance pointer is only passed to functions that the ABI tags [any-thread], except create and
-/// destroy, which `init` and ``close()`` call once each.
+/// Sendable: the raw instance pointer is only passed to functions that the ABI tags [any-thread], except create, which
+/// `init` calls once, and destroy, which whoever leaves last after ``close()`` calls once (see ``lend(_:)``).
 public final class PluginInstance: @unchecked Sendable {
     public let name: String
     public let descriptor: ProviderDescriptor
@@ -15,7 +15,32 @@ public final class PluginInstance: @unchecked Sendable {
     private let image: PluginImage
     private let instance: OpaquePointer
     private let services: InstanceServices
-    private let isClosed = Mutex(false)
+    private let lifetime = Mutex(Lifetime())
+
+    /// Who is inside the plugin with the instance's pointer.
+    private struct Lifetime {
+        var isClosing = false
+        var users = 0
+
+        mutating func enter() -> Bool {
+            if isClosing { return false }
+            users += 1
+            return true
+        }
+
+        /// The one who closes is inside, too, until it leaves.
+        mutating func beginClosing() -> Bool {
+            guard enter() else { return false }
+            isClosing = true
+            return true
+        }
+
+        /// - Returns: whether the instance is to be destroyed now.
+        mutating func leave() -> Bool {
+            users -= 1
+            return isClosing && users == 0
+        }
+    }
 
     /// Makes the instance.
     ///
@@ -56,22 +81,41 @@ public final class PluginInstance: @unchecked Sendable {
         table(Contract.identifier).map { PluginCapability(plugin: self, table: $0, timeout: timeout) }
     }
 
-    /// A copy of the vtable of a capability, nil if this instance does not offer it.
+    /// A copy of the vtable of a capability, nil if this instance does not offer it or is closed.
     func table(_ identifier: String) -> egp_capability? {
-        identifier.withBorderBytes { identifier in
-            image.provider.capability?(instance, identifier).map(\.pointee)
+        let table = lend { instance in
+            identifier.withBorderBytes { image.provider.capability?(instance, $0) }
         }
+        guard case .some(.some(let table)) = table else { return nil }
+        // Read before the rest, which may not be there.
+        guard table.pointee.size >= UInt32(MemoryLayout<egp_capability>.size) else {
+            services.logger.error(
+                "plugin's table of verbs is too small", metadata: ["capability": .string(identifier)])
+            return nil
+        }
+        return table.pointee
     }
 
-    /// Ends the instance. Waiting callers get an error; later calls throw.
+    /// Ends the instance. Waiting callers get an error, and the plugin hears that nobody waits; later calls throw.
     public func close() {
-        let first = isClosed.withLock { closed in
-            defer { closed = true }
-            return !closed
-        }
-        guard first else { return }
-        services.calls.endAll(with: ProviderError(.cancelled, "plugin \(name): stopped"))
-        image.provider.destroy?(instance)
+        guard lifetime.withLock({ $0.beginClosing() }) else { return }
+        for ticket in services.calls.endAll(with: stopped) { image.provider.cancel?(instance, ticket) }
+        leave()
+    }
+
+    private var stopped: ProviderError { ProviderError(.cancelled, "plugin \(name): stopped") }
+
+    /// Lends the instance to one call into the plugin; nil once it is closing. A call that is inside while ``close()``
+    /// comes keeps the instance alive until it is out, and nobody waits for it.
+    @discardableResult
+    private func lend<R>(_ body: (OpaquePointer) -> R) -> R? {
+        guard lifetime.withLock({ $0.enter() }) else { return nil }
+        defer { leave() }
+        return body(instance)
+    }
+
+    private func leave() {
+        if lifetime.withLock({ $0.leave() }) { image.provider.destroy?(instance) }
     }
 
     /// Runs one verb: hands the request over and waits for the completion, the deadline or the caller's cancellation.
@@ -79,7 +123,6 @@ public final class PluginInstance: @unchecked Sendable {
         guard let verb else {
             throw ProviderError(.unsupported, "plugin \(name): does not offer the verb \(verbName)")
         }
-        guard !isClosed.withLock({ $0 }) else { throw ProviderError(.cancelled, "plugin \(name): stopped") }
         let ticket = services.calls.makeTicket()
         let deadline = HostClock.now().advanced(by: timeout)
         let watchdog = Task { [self] in
@@ -90,13 +133,17 @@ public final class PluginInstance: @unchecked Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 services.calls.enter(ticket, continuation)
-                let accepted = request.withBorderBytes { request in
-                    var call = egp_call(
-                        size: UInt32(MemoryLayout<egp_call>.size), reserved: 0, ticket: ticket,
-                        deadline_ns: deadline.nanoseconds)
-                    return verb(instance, &call, request)
+                let accepted = lend { instance in
+                    request.withBorderBytes { request in
+                        var call = egp_call(
+                            size: UInt32(MemoryLayout<egp_call>.size), reserved: 0, ticket: ticket,
+                            deadline_ns: deadline.nanoseconds)
+                        return verb(instance, &call, request)
+                    }
                 }
-                if accepted != egp_code(EGP_OK) {
+                if accepted == nil {
+                    services.calls.end(ticket, with: .failure(stopped))
+                } else if let accepted, accepted != egp_code(EGP_OK) {
                     let code = ResultCode(borderCode: accepted) ?? .terminal
                     services.calls.end(
                         ticket, with: .failure(ProviderError(code, "plugin \(name): refused the verb \(verbName)")))
@@ -111,8 +158,7 @@ public final class PluginInstance: @unchecked Sendable {
 
     private func giveUp(_ ticket: UInt64, _ error: any Error) {
         guard services.calls.end(ticket, with: .failure(error)) else { return }
-        guard !isClosed.withLock({ $0 }) else { return }
-        image.provider.cancel?(instance, ticket)
+        lend { image.provider.cancel?($0, ticket) }
     }
 }
 

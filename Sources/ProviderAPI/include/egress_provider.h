@@ -172,8 +172,8 @@ typedef struct egp_provider {
     egp_code (*EGP_NULLABLE create)(const egp_host *host, egp_bytes configuration,
                                     egp_instance *EGP_NULLABLE *EGP_NULLABLE instance, egp_message *error);
 
-    /* [host-thread] Ends an instance. The host has no call in flight, except those whose deadline passed; after return the
-     * plugin calls the host no more. */
+    /* [host-thread] Ends an instance. No function of the plugin is running on it, and no call is in flight, except those
+     * that were cancelled; after return the plugin calls the host no more. */
     void (*EGP_NULLABLE destroy)(egp_instance *instance);
 
     /* [any-thread] The vtable for "name/revision", or NULL if it is not offered. Valid until destroy. */

@@ -65,11 +65,17 @@ final class HostConnection: HostServices {
                 error.message.withBorderBytes { message in
                     var completion = Self.completion(error.code == .ok ? .terminal : error.code)
                     completion.message = message
-                    completion.retry_after_ns = Int64(error.retryAfterMilliseconds ?? 0) * 1_000_000
+                    completion.retry_after_ns = Self.nanoseconds(error.retryAfterMilliseconds ?? 0)
                     complete(context, ticket, &completion)
                 }
             }
         }
+    }
+
+    /// A remote server may have named the time: any number is to be taken.
+    private static func nanoseconds(_ milliseconds: Int) -> Int64 {
+        let (value, overflow) = Int64(max(0, milliseconds)).multipliedReportingOverflow(by: 1_000_000)
+        return overflow ? .max : value
     }
 
     private static func completion(_ code: ResultCode) -> egp_completion {
@@ -128,6 +134,12 @@ private final class HTTPWaiter: Sendable {
 private func httpDone(_ context: UnsafeMutableRawPointer?, _ response: UnsafePointer<egp_http_response>) {
     guard let context else { return }
     let waiter = Unmanaged<HTTPWaiter>.fromOpaque(context).takeRetainedValue()
+    // Read before the rest, which may not be there.
+    guard response.pointee.size >= UInt32(MemoryLayout<egp_http_response>.size) else {
+        waiter.continuation.resume(
+            throwing: ProviderError(.terminal, "the host's egp_http_response is smaller than this ABI version's"))
+        return
+    }
     let raw = response.pointee
     if raw.code == egp_code(EGP_OK) {
         waiter.continuation.resume(

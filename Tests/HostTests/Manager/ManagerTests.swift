@@ -2,6 +2,7 @@ import Foundation
 import Kubernetes
 import Lab
 import LinuxNet
+import ProviderKit
 import Testing
 
 @testable import Host
@@ -123,6 +124,74 @@ import Testing
             #expect(first?.egressIpPrefix != second?.egressIpPrefix)
         }
     }
+}
+
+@Suite struct BatchingTests {
+    /// Many configurations at once cost the cloud a few writes, not one each (the provider writes once per call).
+    @Test func aBurstOfConfigurationsCostsFewWrites() async throws {
+        try await ManagerFixture.run { fixture in
+            let names = (0..<12).map { "gw-\($0)" }
+            for name in names { try await fixture.create(name) }
+            for name in names { _ = try await fixture.ready(name) }
+            let ports = try await fixture.client.list(StaticGatewayConfiguration.self).items.compactMap {
+                $0.status?.gatewayServerProfile.port
+            }
+            #expect(Set(ports).count == 12)
+            let writes = await fixture.simulator.audit()
+            #expect(try #require(writes["LoadBalancers_CreateOrUpdate"]).calls <= 6)
+            #expect(try #require(writes["VirtualMachineScaleSetVMs_Update"]).calls <= 2 * 6)
+        }
+    }
+
+    @Test func callsThatComeDuringACallAreJoined() async throws {
+        let provider = GatedLoadBalancer()
+        let client = BatchingCapability<LoadBalancer>(provider)
+        async let first = client.ensure([item("first")])
+        await provider.started()
+        let joined = (0..<20).map { index in Task { try await client.ensure([item("\(index)")]) } }
+        // All twenty are in the queue once their tasks have had their turn.
+        try await Task.sleep(for: .milliseconds(100))
+        await provider.open()
+        #expect(try await first.map(\.id) == ["first"])
+        for (index, task) in joined.enumerated() {
+            let answer = try await task.value
+            #expect(answer.map(\.id) == ["\(index)"])
+            #expect(answer.first?.code == (index == 7 ? .invalid : .ok))
+        }
+        #expect(await provider.batches.map(\.count) == [1, 20])
+    }
+
+    private func item(_ id: String) -> LoadBalancer.Desired {
+        LoadBalancer.Desired(id: id, pool: PoolSelector(nodepoolName: "p"), probe: .init(path: "/", port: 1))
+    }
+}
+
+/// A provider whose first call waits until it is let go; the item "7" is invalid.
+private actor GatedLoadBalancer: CapabilityClient {
+    typealias Contract = LoadBalancer
+
+    private(set) var batches: [[String]] = []
+    private var isOpen = false
+
+    func started() async {
+        while batches.isEmpty { try? await Task.sleep(for: .milliseconds(2)) }
+    }
+
+    func open() { isOpen = true }
+
+    func ensure(_ items: [LoadBalancer.Desired]) async throws -> [ItemResult<LoadBalancer.Observed>] {
+        batches.append(items.map(\.id))
+        while !isOpen { try await Task.sleep(for: .milliseconds(2)) }
+        return items.map { item in
+            item.id == "7"
+                ? .failed(item.id, ProviderError(.invalid, "bad"))
+                : .ok(item.id, .init(frontendIP: "10.0.0.4", port: 6000))
+        }
+    }
+
+    func remove(_ items: [PoolReference]) async throws -> [ItemResult<Nothing>] { [] }
+    func prune(keeping items: [PoolReference], namespaces: [String]) async throws -> [ItemResult<Nothing>] { [] }
+    func status(_ items: [PoolReference]) async throws -> [ItemResult<LoadBalancer.Observed>] { [] }
 }
 
 @Suite struct StaticGatewayRulesTests {

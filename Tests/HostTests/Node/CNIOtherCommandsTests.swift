@@ -34,6 +34,48 @@ struct CNIOtherCommandsTests {
         #expect(bed.tunnel.desired.keys.sorted() == ["c2"])
     }
 
+    @Test("DEL removes an endpoint that somebody touches meanwhile, within bounds")
+    func removalOfATouchedEndpoint() async throws {
+        let bed = try await attached()
+        await bed.api.touchAfterReads(3)
+        _ = await bed.handler.respond(to: try NodeTestbed.relay("DEL"))
+        #expect(await bed.endpoint == nil)
+        let busy = try await attached()
+        await busy.api.touchAfterReads(1000)
+        let response = await busy.handler.respond(to: try NodeTestbed.relay("DEL"))
+        #expect(response == RelayResponse(exitCode: 0, output: ""))
+    }
+
+    @Test("after a restart the tunnels of this node's pods are asked about, and only they")
+    func recallsTunnels() async throws {
+        let bed = try await attached()
+        let annotations = try #require(await bed.endpoint?.metadata.annotations)
+        #expect(annotations[CNIRequestHandler.namespaceAnnotation] == "/run/netns/pod")
+        let others: [(name: String, node: String, container: String, path: String)] = [
+            ("far", "worker-2", "c5", "/run/netns/far"), ("odd", "worker-1", "c6", "/tmp/pipe"),
+            ("up", "worker-1", "c7", "/run/netns/../pipe"), ("gone", "worker-1", "c8", "/var/run/netns/gone"),
+            ("twin", "worker-1", "c8", "/var/run/netns/gone"),
+        ]
+        for other in others {
+            _ = try await bed.api.create(
+                PodEndpoint(
+                    metadata: ObjectMeta(
+                        name: other.name, namespace: "team-a",
+                        annotations: [
+                            CNIRequestHandler.containerAnnotation: other.container,
+                            CNIRequestHandler.nodeAnnotation: other.node,
+                            CNIRequestHandler.namespaceAnnotation: other.path,
+                        ]), spec: .init()))
+        }
+        #expect(try await bed.handler.recallTunnelsOnce() == 1)
+        let asked = bed.tunnel.askedFor.sorted { $0.id < $1.id }
+        #expect(
+            asked == [
+                Tunnel.Reference(id: "c1", namespace: "/run/netns/pod", link: "wg0"),
+                Tunnel.Reference(id: "c8", namespace: "/var/run/netns/gone", link: "wg0"),
+            ])
+    }
+
     @Test("an endpoint that upstream made is removed for its own pod only")
     func upstreamEndpoint() async throws {
         let bed = await NodeTestbed()

@@ -11,6 +11,7 @@ final class FakeCapability<Contract: CapabilityContract>: CapabilityClient {
         var items: [String: (desired: Contract.Desired, observed: Contract.Observed)] = [:]
         var calls: [String] = []
         var failure: ProviderError?
+        var askedFor: [Contract.Reference] = []
     }
 
     private let state = Mutex(State())
@@ -26,6 +27,9 @@ final class FakeCapability<Contract: CapabilityContract>: CapabilityClient {
     var calls: [String] { state.withLock { $0.calls } }
     /// What stands now, by id.
     var desired: [String: Contract.Desired] { state.withLock { $0.items.mapValues(\.desired) } }
+
+    /// What status was asked for, in order.
+    var askedFor: [Contract.Reference] { state.withLock { $0.askedFor } }
 
     /// Every ensure fails with this from now on.
     func fail(with error: ProviderError?) { state.withLock { $0.failure = error } }
@@ -67,7 +71,8 @@ final class FakeCapability<Contract: CapabilityContract>: CapabilityClient {
 
     func status(_ items: [Contract.Reference]) async throws -> [ItemResult<Contract.Observed>] {
         state.withLock { state in
-            items.map { item in
+            state.askedFor += items
+            return items.map { item in
                 state.items[item.id].map { .ok(item.id, $0.observed) }
                     ?? .failed(item.id, ProviderError(.retry, "link \(item.id) is not there"))
             }

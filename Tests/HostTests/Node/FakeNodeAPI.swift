@@ -13,6 +13,7 @@ actor FakeNodeAPI: NodeAPI {
     private(set) var statusReads = 0
     private var version = 0
     private var isDown = false
+    private var touches = 0
     /// Runs before each status read, to let the world move on.
     private var onStatusRead: (@Sendable (FakeNodeAPI, Int) async -> Void)?
 
@@ -37,7 +38,17 @@ actor FakeNodeAPI: NodeAPI {
         try answer(configurations["\(namespace)/\(name)"])
     }
 
-    func endpoint(namespace: String, name: String) throws -> PodEndpoint { try answer(stored["\(namespace)/\(name)"]) }
+    func endpoint(namespace: String, name: String) throws -> PodEndpoint {
+        let found = try answer(stored["\(namespace)/\(name)"])
+        if touches > 0 {
+            touches -= 1
+            _ = put(found, uid: found.metadata.uid)
+        }
+        return found
+    }
+
+    /// So many reads of an endpoint are followed at once by a write of somebody else's.
+    func touchAfterReads(_ count: Int) { touches = count }
 
     func endpoints() throws -> [PodEndpoint] { try answer(Array(stored.values)) }
 
@@ -57,7 +68,9 @@ actor FakeNodeAPI: NodeAPI {
 
     func delete(_ endpoint: PodEndpoint) throws {
         let present = try answer(stored[endpoint.qualifiedName])
-        guard present.metadata.uid == endpoint.metadata.uid else { throw KubernetesError(.conflict, "another one") }
+        guard present.metadata.uid == endpoint.metadata.uid,
+            present.metadata.resourceVersion == endpoint.metadata.resourceVersion
+        else { throw KubernetesError(.conflict, "another one") }
         stored[endpoint.qualifiedName] = nil
     }
 

@@ -101,4 +101,21 @@ struct RelayServerTests {
             #expect(String(decoding: answer, as: UTF8.self).contains("undone"))
         }
     }
+
+    @Test("a server that ends leaves the socket of its successor")
+    func leavesTheSuccessorsSocket() async throws {
+        let path = Self.path()
+        defer { try? FileManager.default.removeItem(atPath: (path as NSString).deletingLastPathComponent) }
+        let (ready, continuation) = AsyncStream<Void>.makeStream()
+        let server = RelayServer(path: path, logger: Logger(label: "test")) { _ in
+            RelayResponse(exitCode: 0, output: "")
+        }
+        let running = Task { try await server.run { continuation.yield() } }
+        for await _ in ready { break }
+        try Data("successor".utf8).write(to: URL(filePath: path + ".next"))
+        #expect(rename(path + ".next", path) == 0)
+        running.cancel()
+        _ = await running.result
+        #expect(try Data(contentsOf: URL(filePath: path)) == Data("successor".utf8))
+    }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import ProviderKit
 import Synchronization
 import Testing
 

@@ -227,4 +227,46 @@ private let item = LoadBalancer.Desired(
             await #expect(throws: CancellationError.self) { try await task.value }
         }
     }
+
+    @Test func structsThatAreTooSmallAreNotReadFurther() async throws {
+        let completes = """
+            egp_completion c = {8, EGP_OK, {NULL, 0}, {NULL, 0}, 0}; c.result = text("{\\"items\\":[]}");
+            host->complete(host->context, call->ticket, &c); return EGP_OK;
+            """
+        let error = await #expect(throws: ProviderError.self) {
+            _ = try await withPlugin(source(verb: completes)) { try await $0.ensure([item]) }
+        }
+        #expect(error?.code == .terminal)
+        #expect(error?.message.contains("egp_completion of 8 bytes; at least 48 are needed") == true)
+        let small = source(verb: goodVerb).replacing("table = {sizeof table,", with: "table = {8,")
+        await #expect(throws: HostError.self) { _ = try await withPlugin(small) { _ in } }
+    }
+
+    @Test func anInstanceIsDestroyedAfterTheLastFunctionOnItReturned() async throws {
+        let workshop = try PluginWorkshop()
+        defer { workshop.remove() }
+        let diary = workshop.folder.appending(path: "diary")
+        let note = """
+            #include <stdio.h>
+            #include <unistd.h>
+            static void note(const char *s) { FILE *f = fopen("\(diary.path)", "a"); fputs(s, f); fclose(f); }
+            """
+        let code = source(verb: "note(\"begin \"); usleep(400000); note(\"end \"); return EGP_OK;")
+            .replacing("destroy(egp_instance *i) {}", with: "destroy(egp_instance *i) { note(\"destroy\"); }")
+            .replacing("uint64_t ticket) {}", with: "uint64_t ticket) { note(\"cancel \"); }")
+        let path = try workshop.build("slow", note + "\n" + code)
+        let runtime = try PluginRuntime(
+            [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", logger: logger)
+        let capability = try runtime.require(LoadBalancer.self, timeout: .seconds(5))
+        let call = Task { try await capability.ensure([item]) }
+        func read() -> String { (try? String(contentsOf: diary, encoding: .utf8)) ?? "" }
+        while read().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
+        runtime.close()
+        #expect(read() == "begin cancel ")
+        let error = await #expect(throws: ProviderError.self) { _ = try await call.value }
+        #expect(error?.code == .cancelled)
+        #expect(read() == "begin cancel end destroy")
+        await #expect(throws: ProviderError.self) { _ = try await capability.ensure([item]) }
+        #expect(read() == "begin cancel end destroy")
+    }
 }

@@ -8,7 +8,8 @@ import Synchronization
 
 /// The manager: three controllers over the chain of objects, and the watches that feed their queues.
 ///
-/// One worker per controller, as upstream: two writes of one load balancer at a time would only conflict.
+/// Many keys are worked on at a time, so that ``BatchingCapability`` finds calls to join; the cloud sees one call of each
+/// capability at a time.
 public struct ManagerRole: Service {
     private let client: KubernetesClient
     private let logger: Logger
@@ -18,6 +19,8 @@ public struct ManagerRole: Service {
     private let newNodes = SeenNodes()
     private let elector: LeaderElector?
 
+    /// Keys that a controller works on at a time: the size of a joined call at most, and of a burst on the API server.
+    private static let concurrency = 64
     /// Name of the Lease (upstream behaviour section 2.1).
     private static let leaseName = "0a299682.microsoft.com"
 
@@ -31,12 +34,15 @@ public struct ManagerRole: Service {
         let objects = GatewayObjects(client: client)
         let staticGateway = StaticGatewayController(objects: objects, events: events, settings: settings)
         let balancer = LoadBalancerController(
-            objects: objects, loadBalancer: loadBalancer, events: events, settings: settings)
-        let pool = NodePoolController(objects: objects, nodePool: nodePool, events: events, settings: settings)
+            objects: objects, loadBalancer: BatchingCapability(loadBalancer), events: events, settings: settings)
+        let pool = NodePoolController(
+            objects: objects, nodePool: BatchingCapability(nodePool), events: events, settings: settings)
         staticGateways = Controller(
-            name: "static-gateway", concurrency: 1, logger: logger, reconcile: staticGateway.reconcile)
-        loadBalancers = Controller(name: "load-balancer", concurrency: 1, logger: logger, reconcile: balancer.reconcile)
-        nodePools = Controller(name: "node-pool", concurrency: 1, logger: logger, reconcile: pool.reconcile)
+            name: "static-gateway", concurrency: Self.concurrency, logger: logger, reconcile: staticGateway.reconcile)
+        loadBalancers = Controller(
+            name: "load-balancer", concurrency: Self.concurrency, logger: logger, reconcile: balancer.reconcile)
+        nodePools = Controller(
+            name: "node-pool", concurrency: Self.concurrency, logger: logger, reconcile: pool.reconcile)
     }
 
     /// nil where one manager works alone.

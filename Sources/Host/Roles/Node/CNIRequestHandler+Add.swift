@@ -93,10 +93,11 @@ extension CNIRequestHandler {
     private func endpoint(
         _ request: CNIRequest, _ pod: Pod, _ target: GatewayTarget, podAddress: IPAddress, publicKey: String
     ) -> PodEndpoint {
-        PodEndpoint(
+        var annotations = [Self.containerAnnotation: request.containerID, Self.nodeAnnotation: nodeName]
+        annotations[Self.namespaceAnnotation] = Self.recordedNamespace(request.namespace)
+        return PodEndpoint(
             metadata: ObjectMeta(
-                name: pod.metadata.name, namespace: pod.metadata.namespace,
-                annotations: [Self.containerAnnotation: request.containerID, Self.nodeAnnotation: nodeName],
+                name: pod.metadata.name, namespace: pod.metadata.namespace, annotations: annotations,
                 ownerReferences: [pod.ownerReference()]),
             spec: PodEndpointSpec(
                 staticGatewayConfiguration: target.name, podIpAddress: "\(IPPrefix(host: podAddress))",
@@ -117,7 +118,9 @@ extension CNIRequestHandler {
                         namespace: wanted.metadata.namespace, name: wanted.metadata.name)
                     if Self.isSame(present, wanted) { return }
                     present.metadata.ownerReferences = wanted.metadata.ownerReferences
-                    present.metadata.annotations.merge(wanted.metadata.annotations) { _, new in new }
+                    for name in Self.ownAnnotations {
+                        present.metadata.annotations[name] = wanted.metadata.annotations[name]
+                    }
                     present.spec = wanted.spec
                     _ = try await api.replace(present)
                     return
@@ -134,8 +137,10 @@ extension CNIRequestHandler {
     private static func isSame(_ present: PodEndpoint, _ wanted: PodEndpoint) -> Bool {
         present.spec == wanted.spec && present.metadata.ownerReferences == wanted.metadata.ownerReferences
             && present.metadata.deletionTimestamp == nil
-            && present.metadata.annotations[containerAnnotation] == wanted.metadata.annotations[containerAnnotation]
+            && ownAnnotations.allSatisfy { present.metadata.annotations[$0] == wanted.metadata.annotations[$0] }
     }
+
+    private static let ownAnnotations = [containerAnnotation, nodeAnnotation, namespaceAnnotation]
 
     /// Takes back whatever of ADD happened, in reverse order. Each step is tried even if an earlier one failed.
     private func undo(_ request: CNIRequest) async {
@@ -145,12 +150,9 @@ extension CNIRequestHandler {
             log("undoing ADD: the pod's routes are left behind", request, error)
         }
         do {
-            let endpoint = try await api.endpoint(namespace: request.podNamespace, name: request.podName)
-            if endpoint.metadata.annotations[Self.containerAnnotation] == request.containerID {
-                try await api.delete(endpoint)
+            try await removeEndpoint(of: request) {
+                $0.metadata.annotations[Self.containerAnnotation] == request.containerID
             }
-        } catch let error as KubernetesError where error.code == .notFound || error.code == .conflict {
-            // It was not made, or is a newer attachment's.
         } catch {
             log("undoing ADD: the PodEndpoint is left behind", request, error)
         }

@@ -10,9 +10,10 @@ import ProviderKit
 struct CNIRequestHandler: Sendable {
     /// The pod's annotation whose value names the configuration (upstream behaviour section 2.1).
     static let annotation = "kubernetes.azure.com/static-gateway-configuration"
-    /// Annotations of a PodEndpoint: which attachment it belongs to. Upstream's endpoints have none.
+    /// Annotations of a PodEndpoint: which attachment it belongs to, and where that is. Upstream's endpoints have none.
     static let containerAnnotation = "egressgateway.kubernetes.azure.com/container-id"
     static let nodeAnnotation = "egressgateway.kubernetes.azure.com/node-name"
+    static let namespaceAnnotation = "egressgateway.kubernetes.azure.com/network-namespace"
 
     let nodeName: String
     let settings: NodeSettings
@@ -141,13 +142,29 @@ struct CNIRequestHandler: Sendable {
         }
         guard !request.podName.isEmpty else { return }
         do {
-            let endpoint = try await api.endpoint(namespace: request.podNamespace, name: request.podName)
-            if Self.belongs(endpoint, to: request) { try await api.delete(endpoint) }
-        } catch let error as KubernetesError where error.code == .notFound || error.code == .conflict {
-            // Gone, or already a newer attachment's.
+            try await removeEndpoint(of: request) { Self.belongs($0, to: request) }
         } catch {
             log("PodEndpoint is left behind; it goes with its pod", request, error)
         }
+    }
+
+    /// Deletes the pod's endpoint if it is the one meant. One that changed after it was read may be a newer
+    /// attachment's: it is read and looked at again.
+    func removeEndpoint(of request: CNIRequest, if isMeant: (PodEndpoint) -> Bool) async throws {
+        for _ in 0..<5 {
+            do {
+                let endpoint = try await api.endpoint(namespace: request.podNamespace, name: request.podName)
+                guard isMeant(endpoint) else { return }
+                return try await api.delete(endpoint)
+            } catch let error as KubernetesError where error.code == .notFound {
+                return
+            } catch let error as KubernetesError where error.code == .conflict {
+                continue
+            }
+        }
+        throw CNIFailure(
+            .tryAgainLater, "PodEndpoint \(request.podNamespace)/\(request.podName) changes all the time",
+            details: "somebody else writes it")
     }
 
     /// Whether an endpoint is that attachment's. Upstream's endpoints do not say, so they must be the pod's at least.

@@ -5,7 +5,7 @@ protocol NodeAPI: Sendable {
     func pod(namespace: String, name: String) async throws -> Pod
     func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration
     func endpoint(namespace: String, name: String) async throws -> PodEndpoint
-    /// Every endpoint of the cluster; only for GC, which is rare.
+    /// Every endpoint of the cluster; only for GC and the daemon's start, which are rare.
     func endpoints() async throws -> [PodEndpoint]
     func create(_ endpoint: PodEndpoint) async throws -> PodEndpoint
     /// Refused with a conflict if somebody changed it since `endpoint` was read.

@@ -4,7 +4,8 @@ import ProviderKit
 import Reconcile
 import ServiceLifecycle
 
-/// An ordinary node: answers the container runtime's CNI requests and keeps the runtime's configuration naming us.
+/// An ordinary node: answers the container runtime's CNI requests, keeps the runtime's configuration naming us, and has
+/// the tunnels of pods that were attached before its start looked after.
 public struct NodeRole: Service {
     private let settings: NodeSettings
     private let handler: CNIRequestHandler
@@ -41,7 +42,9 @@ public struct NodeRole: Service {
                 group.addTask {
                     // The runtime must not be sent to a socket that is not there yet.
                     for await _ in ready.changes { break }
+                    async let recalling: Void = handler.recallTunnels()
                     await installer.run()
+                    await recalling
                 }
                 defer { group.cancelAll() }
                 try await group.next()

@@ -21,13 +21,14 @@ struct RelayServer: Sendable {
     /// Until a request is answered; less than the 90 seconds that the executable waits for ADD.
     var answerTimeout = Duration.seconds(80)
 
-    /// Serves until cancelled, then removes the socket.
+    /// Serves until cancelled, then removes the socket, unless a successor has put its own in the place.
     ///
     /// - Parameter onReady: called once the socket accepts connections.
     /// - Throws: ``HostError`` if the socket cannot be made.
     func run(onReady: @Sendable () -> Void = {}) async throws {
         let listener = try await bind()
-        defer { unlink(path) }
+        let own = Self.file(path)
+        defer { if own != nil, Self.file(path) == own { unlink(path) } }
         logger.info("waiting for CNI requests", metadata: ["socket": .string(path)])
         onReady()
         try await listener.executeThenClose { connections in
@@ -49,6 +50,13 @@ struct RelayServer: Sendable {
                 }
             }
         }
+    }
+
+    /// Which file lies there now; nil if none.
+    private static func file(_ path: String) -> [UInt64]? {
+        var information = stat()
+        guard lstat(path, &information) == 0 else { return nil }
+        return [UInt64(information.st_dev), UInt64(information.st_ino)]
     }
 
     /// Binds under a temporary name, restricts the file to its owner, and moves it into place: nobody else can connect

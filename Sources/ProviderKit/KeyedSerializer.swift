@@ -1,11 +1,16 @@
 /// Lets one piece of work at a time run per key; others for the key wait in order of arrival.
-actor KeyedSerializer {
+///
+/// A provider needs it where its work goes on after a call was cancelled: the host's next call for the same item comes
+/// while the first one's work may still run.
+public actor KeyedSerializer {
     /// The newest work per key; entries go when their work was the last.
     private var tails: [String: (number: Int, task: Task<Void, Never>)] = [:]
     private var counter = 0
 
-    /// Runs `body` after all earlier work for `key`. Cancelling the caller cancels `body`.
-    func run<R: Sendable>(_ key: String, _ body: @escaping @Sendable () async -> R) async -> R {
+    public init() {}
+
+    /// Runs `body` after all earlier work for `key`. Cancelling the caller cancels `body`, which is run in any case.
+    public func run<R: Sendable>(_ key: String, _ body: @escaping @Sendable () async -> R) async -> R {
         let previous = tails[key]?.task
         let work = Task {
             await previous?.value
