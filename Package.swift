@@ -105,6 +105,8 @@ let package = Package(
         .executable(name: "egress-host", targets: ["egress-host"]),
         .executable(name: "egressctl", targets: ["egressctl"]),
         .executable(name: "kube-egress-cni", targets: ["kube-egress-cni"]),
+        // For authors of plugins in packages of their own; docs/writing-a-provider.md.
+        .library(name: "ProviderSDK", type: .static, targets: ["ProviderAPI", "ProviderKit"]),
     ] + pluginNames.map { .library(name: $0, type: .dynamic, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -155,7 +157,7 @@ let package = Package(
             name: "egress-host", dependencies: ["Host", argumentParser, logging], swiftSettings: strict,
             linkerSettings: executableLinking),
         .executableTarget(
-            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", argumentParser, logging],
+            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, logging],
             swiftSettings: strict, linkerSettings: executableLinking),
         .executableTarget(
             name: "kube-egress-cni", dependencies: ["CLinuxShim"], swiftSettings: strict,

@@ -1,13 +1,14 @@
 import ArgumentParser
 import Foundation
 import Host
+import Logging
 
 /// The daemon. Its configuration file decides which role it plays and which plugins it loads.
 @main
 struct EgressHost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "egress-host", abstract: "Egress gateway daemon: manager, gateway or node, by its host.yaml.",
-        subcommands: [Run.self])
+        subcommands: [Run.self, CheckConfig.self])
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Run until SIGTERM or SIGINT.")
@@ -22,6 +23,27 @@ struct EgressHost: AsyncParsableCommand {
                 FileHandle.standardError.write(Data("egress-host: \(error)\n".utf8))
                 throw ExitCode.failure
             }
+        }
+    }
+
+    struct CheckConfig: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "check-config",
+            abstract: "Check host.yaml and its plugins' settings without starting anything; print every mistake.")
+
+        @Option(help: "Path of host.yaml.")
+        var config: String
+
+        func run() throws {
+            var logger = Logger(label: "egress-host") { StreamLogHandler.standardError(label: $0) }
+            logger.logLevel = .warning
+            let check = ConfigurationCheck(path: config, depth: .instances, logger: logger)
+            for error in check.errors { FileHandle.standardError.write(Data("\(error)\n".utf8)) }
+            guard check.errors.isEmpty else { throw ExitCode.failure }
+            for plugin in check.plugins {
+                print(plugin.name, plugin.provider, plugin.version, plugin.capabilities.joined(separator: ","))
+            }
+            print("ok")
         }
     }
 }

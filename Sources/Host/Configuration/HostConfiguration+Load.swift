@@ -8,19 +8,44 @@ extension HostConfiguration {
     /// - Throws: ``HostError`` with code ``HostError/Code/configuration``; one line per mistake, each with the file's
     ///   line, the field, the value and what is allowed.
     public static func load(path: String) throws -> HostConfiguration {
-        let text: String
-        do {
-            text = try String(contentsOf: URL(filePath: path), encoding: .utf8)
-        } catch {
-            throw HostError(.configuration, "\(path): cannot be read: \(error)")
-        }
-        return try parse(text, name: path)
+        try parse(readText(path), name: path)
     }
 
     /// Parses the text of a `host.yaml`.
     ///
     /// - Parameter name: the file's name for messages.
     public static func parse(_ text: String, name: String) throws -> HostConfiguration {
+        let (configuration, mistakes) = try review(text, name: name)
+        guard let configuration, mistakes.isEmpty else {
+            throw HostError(.configuration, mistakes.joined(separator: "\n"))
+        }
+        return configuration
+    }
+
+    /// - Throws: ``HostError`` if the file cannot be read as UTF-8 text.
+    static func readText(_ path: String) throws -> String {
+        do {
+            return try String(contentsOf: URL(filePath: path), encoding: .utf8)
+        } catch let error as CocoaError {
+            let reason =
+                switch error.code {
+                case .fileReadNoSuchFile: "there is no such file"
+                case .fileReadNoPermission: "permission denied"
+                case .fileReadInapplicableStringEncoding: "is not UTF-8 text"
+                default: "\(error)"
+                }
+            throw HostError(.configuration, "\(path): cannot be read: \(reason)")
+        } catch {
+            throw HostError(.configuration, "\(path): cannot be read: \(error)")
+        }
+    }
+
+    /// Parses as much as can be understood.
+    ///
+    /// - Returns: the configuration with defaults in the place of what is wrong, nil if the text is no mapping; and the
+    ///   mistakes, one line each. Only a configuration without mistakes may be run.
+    /// - Throws: ``HostError`` if the text is not YAML.
+    static func review(_ text: String, name: String) throws -> (HostConfiguration?, mistakes: [String]) {
         let root: Node?
         do {
             root = try Yams.compose(yaml: text)
@@ -29,18 +54,23 @@ extension HostConfiguration {
             throw HostError(.configuration, "\(name): is not YAML: \(words.joined(separator: " "))")
         }
         let mistakes = SettingsReader.Mistakes()
-        let configuration = root.flatMap { SettingsReader($0, path: "", mistakes: mistakes) }.flatMap(read)
+        let configuration = root.flatMap { SettingsReader($0, path: "", mistakes: mistakes) }.map(read)
         if root == nil { mistakes.lines.append("the file is empty; it must be a mapping of fields") }
-        guard let configuration, mistakes.lines.isEmpty else {
-            throw HostError(
-                .configuration, mistakes.lines.map { "\(name): \($0)" }.joined(separator: "\n"))
-        }
-        return configuration
+        return (configuration, mistakes.lines.map { "\(name): \($0)" })
+    }
+
+    /// Where relative plugin paths start: `../lib/plugins` from the running program's own file, unless the file says
+    /// otherwise.
+    public var effectivePluginDirectory: String {
+        if let pluginDirectory { return pluginDirectory }
+        let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/usr/bin/x"
+        return URL(filePath: program).deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "lib/plugins").path
     }
 
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
-    private static func read(_ reader: SettingsReader) -> HostConfiguration? {
+    private static func read(_ reader: SettingsReader) -> HostConfiguration {
         reader.allowOnly([
             "role", "nodeName", "logLevel", "pluginDirectory", "kubernetes", "plugins", "manager", "gateway", "node",
         ])
@@ -56,9 +86,9 @@ extension HostConfiguration {
         let kubernetes = reader.nested("kubernetes")
         kubernetes?.allowOnly(["kubeconfig"])
         let plugins = readPlugins(reader)
-        guard let role else { return nil }
         return HostConfiguration(
-            role: role, nodeName: nodeName, logLevel: logLevel, pluginDirectory: reader.string("pluginDirectory"),
+            role: role ?? .manager, nodeName: nodeName, logLevel: logLevel,
+            pluginDirectory: reader.string("pluginDirectory"),
             kubeconfig: kubernetes?.string("kubeconfig"), plugins: plugins, manager: readManager(reader),
             gateway: readSection(
                 reader, "gateway", defaults: GatewaySettings(), known: GatewaySettings.fieldNames,
@@ -86,7 +116,7 @@ extension HostConfiguration {
             if !names.insert(name).inserted {
                 entry.report("name", "is \"\(name)\" a second time; names must be unique in the list")
             }
-            return PluginEntry(name: name, path: path, configuration: entry.json("config"))
+            return PluginEntry(name: name, path: path, configuration: entry.json("config"), line: entry.line)
         }
     }
 

@@ -1,8 +1,18 @@
 import FoundationEssentials
+import ProviderKit
 
 /// The daemon's three roles.
 public enum Role: String, Sendable, CaseIterable {
     case manager, gateway, node
+
+    /// What the plugin list must offer for this role to start; ``Daemon`` asks for the same.
+    var requiredCapabilities: [any CapabilityContract.Type] {
+        switch self {
+        case .manager: [LoadBalancer.self, NodePool.self]
+        case .gateway: [Tunnel.self]
+        case .node: [Tunnel.self, PodNetwork.self]
+        }
+    }
 }
 
 /// One entry of the plugin list.
@@ -13,11 +23,21 @@ public struct PluginEntry: Sendable, Equatable {
     public var path: String
     /// The entry's `config` object as JSON; `{}` if there is none.
     public var configuration: Data
+    /// Where the entry begins in its file, from 1, for messages; nil if it comes from no file.
+    public var line: Int?
 
-    public init(name: String, path: String, configuration: Data) {
+    public init(name: String, path: String, configuration: Data, line: Int? = nil) {
         self.name = name
         self.path = path
         self.configuration = configuration
+        self.line = line
+    }
+
+    /// The plugin's file.
+    ///
+    /// - Parameter directory: where relative paths start.
+    public func file(in directory: String) -> String {
+        path.hasPrefix("/") ? path : "\(directory)/\(path)"
     }
 }
 

@@ -29,6 +29,9 @@ struct SettingsReader {
         node.mark.map { "line \($0.line): \(path)" } ?? path
     }
 
+    /// The line on which the mapping begins, from 1.
+    var line: Int? { node.mark?.line }
+
     private func name(_ field: String) -> String { path.isEmpty ? field : "\(path).\(field)" }
 
     func report(_ field: String, _ problem: String) {

@@ -78,17 +78,22 @@ public final class PluginInstance: @unchecked Sendable {
     public func capability<Contract: CapabilityContract>(
         _ contract: Contract.Type, timeout: Duration
     ) -> PluginCapability<Contract>? {
+        table(Contract.identifier).map { PluginCapability(plugin: self, table: $0, timeout: timeout) }
+    }
+
+    /// A copy of the vtable of a capability, nil if this instance does not offer it or is closed.
+    func table(_ identifier: String) -> egp_capability? {
         let table = lend { instance in
-            Contract.identifier.withBorderBytes { image.provider.capability?(instance, $0) }
+            identifier.withBorderBytes { image.provider.capability?(instance, $0) }
         }
         guard case .some(.some(let table)) = table else { return nil }
         // Read before the rest, which may not be there.
         guard table.pointee.size >= UInt32(MemoryLayout<egp_capability>.size) else {
             services.logger.error(
-                "plugin's table of verbs is too small", metadata: ["capability": .string(Contract.identifier)])
+                "plugin's table of verbs is too small", metadata: ["capability": .string(identifier)])
             return nil
         }
-        return PluginCapability<Contract>(plugin: self, table: table.pointee, timeout: timeout)
+        return table.pointee
     }
 
     /// Ends the instance. Waiting callers get an error, and the plugin hears that nobody waits; later calls throw.

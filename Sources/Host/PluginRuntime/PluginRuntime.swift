@@ -13,8 +13,7 @@ public struct PluginRuntime: Sendable {
         var started: [PluginInstance] = []
         do {
             for entry in entries {
-                let path = entry.path.hasPrefix("/") ? entry.path : "\(directory)/\(entry.path)"
-                let image = try PluginImage(path: path)
+                let image = try PluginImage(path: entry.file(in: directory))
                 started.append(try PluginInstance(image: image, entry: entry, logger: logger))
                 logger.info(
                     "plugin started",

@@ -24,7 +24,7 @@ public enum Daemon {
         let configuration = try HostConfiguration.load(path: configurationPath)
         let logger = makeLogger(configuration)
         let plugins = try PluginRuntime(
-            configuration.plugins, directory: pluginDirectory(configuration), logger: logger)
+            configuration.plugins, directory: configuration.effectivePluginDirectory, logger: logger)
         defer { plugins.close() }
         let clientConfiguration = try loadClientConfiguration(configuration)
         let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
@@ -61,14 +61,6 @@ public enum Daemon {
         logger.logLevel = level
         if !configuration.nodeName.isEmpty { logger[metadataKey: "node"] = .string(configuration.nodeName) }
         return logger
-    }
-
-    /// `../lib/plugins` from the daemon's own file, unless the configuration says otherwise.
-    private static func pluginDirectory(_ configuration: HostConfiguration) -> String {
-        if let directory = configuration.pluginDirectory { return directory }
-        let program = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? "/usr/bin/x"
-        return URL(filePath: program).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "lib/plugins").path
     }
 
     private static func loadClientConfiguration(_ configuration: HostConfiguration) throws -> ClientConfiguration {
