@@ -7,8 +7,8 @@ packages=(
   pkg-config libmnl-dev libnftables-dev libsodium-dev libffi-dev libssl-dev libsqlite3-dev binutils chrpath
   # lab: tunnel, CNI plugins, internet host, namespaces
   wireguard-go containernetworking-plugins nginx-light iproute2 util-linux procps
-  # tests: independent observers
-  wireguard-tools nftables tcpdump iputils-ping
+  # tests: independent observers; the README's way to ask the internet host
+  wireguard-tools nftables iputils-ping curl
 )
 
 missing=()

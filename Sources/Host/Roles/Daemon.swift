@@ -46,6 +46,7 @@ public enum Daemon {
         do {
             try await ServiceGroup(configuration: group).run()
         } catch {
+            await events.flush()
             try? await client.shutdown()
             throw error
         }

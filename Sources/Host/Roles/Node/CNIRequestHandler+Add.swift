@@ -143,13 +143,11 @@ extension CNIRequestHandler {
 
     private static let ownAnnotations = [containerAnnotation, nodeAnnotation, namespaceAnnotation]
 
-    /// Takes back whatever of ADD happened, in reverse order. Each step is tried even if an earlier one failed.
+    /// Takes back whatever of ADD happened on the node and in the API. Each step is tried even if an earlier one failed.
+    ///
+    /// The pod's routes and guard stay, as with DEL: they go with its namespace, and to open the pod's ordinary way out
+    /// would let one that runs already, against the rules of CNI, leave with the node's address.
     private func undo(_ request: CNIRequest) async {
-        do {
-            try await podNetwork.removeOne(Self.networkReference(request))
-        } catch {
-            log("undoing ADD: the pod's routes are left behind", request, error)
-        }
         do {
             try await removeEndpoint(of: request) {
                 $0.metadata.annotations[Self.containerAnnotation] == request.containerID
