@@ -102,13 +102,13 @@ public struct CapabilityBinding: Sendable {
             switch verb {
             case .ensure:
                 let request = try decodeRequest(P.Contract.Desired.self, body)
-                return try encodeResult(await provider.ensure(request.items, context))
+                return try await encodeResults(of: request.items) { try await provider.ensure($0, context) }
             case .remove:
                 let request = try decodeRequest(P.Contract.Reference.self, body)
-                return try encodeResult(await provider.remove(request.items, context))
+                return try await encodeResults(of: request.items) { try await provider.remove($0, context) }
             case .check:
                 let request = try decodeRequest(P.Contract.Desired.self, body)
-                return try encodeResult(await provider.check(request.items, context))
+                return try await encodeResults(of: request.items) { try await provider.check($0, context) }
             case .prune:
                 let request = try decodeRequest(P.Contract.Reference.self, body)
                 return try encodeResult(
@@ -140,6 +140,18 @@ private func decodeRequest<Item: Codable & Sendable & Identified>(
         throw ProviderError(.invalid, "request.items: id \"\(item.id)\" occurs twice; ids must be unique in a batch")
     }
     return request
+}
+
+/// Runs a verb over its items. A completion of the C border has no room for a reason, so a failure of the whole batch
+/// that has one is told by every item instead.
+private func encodeResults<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
+    of items: [Item], _ body: ([Item]) async throws -> [ItemResult<Observed>]
+) async throws -> Data {
+    do {
+        return try encodeResult(await body(items))
+    } catch let error as ProviderError where error.reason != nil && !items.isEmpty {
+        return try encodeResult(items.map { ItemResult<Observed>.failed($0.id, error) })
+    }
 }
 
 private func encodeResult<Observed: Codable & Sendable & Equatable>(_ items: [ItemResult<Observed>]) throws -> Data {

@@ -6,11 +6,17 @@ public struct ProviderError: Error, Sendable, Equatable, CustomStringConvertible
     public var message: String
     /// With ``ResultCode/throttled``: the least wait in milliseconds.
     public var retryAfterMilliseconds: Int?
+    /// One CamelCase word for what a person can mend, from the capability's list (``FailureReason``); nil for a failure
+    /// that passes by itself. A host ignores a word that ``isReason(_:)`` refuses.
+    public var reason: String?
 
-    public init(_ code: ResultCode, _ message: String, retryAfterMilliseconds: Int? = nil) {
+    public init(
+        _ code: ResultCode, _ message: String, retryAfterMilliseconds: Int? = nil, reason: FailureReason? = nil
+    ) {
         self.code = code
         self.message = message
         self.retryAfterMilliseconds = retryAfterMilliseconds
+        self.reason = reason?.rawValue
     }
 
     public var description: String { message }

@@ -10,7 +10,10 @@ private struct SampleLoadBalancer: CapabilityProvider {
     func ensure(
         _ items: [LoadBalancer.Desired], _ context: CallContext
     ) async throws -> [ItemResult<LoadBalancer.Observed>] {
-        items.map { item in
+        if items.contains(where: { $0.id == "forbidden" }) {
+            throw ProviderError(.terminal, "the identity lacks a role", reason: .missingRole)
+        }
+        return items.map { item in
             item.id == "bad"
                 ? .failed(item.id, ProviderError(.throttled, "slow down", retryAfterMilliseconds: 1500))
                 : .ok(item.id, .init(frontendIP: "10.0.0.4", port: 6000))
@@ -126,6 +129,39 @@ private struct SilentHost: HostServices {
         let result = try JSONDecoder().decode(BatchResult<LoadBalancer.Observed>.self, from: answer)
         #expect(result.items.map(\.code) == [.ok, .throttled])
         #expect(result.items.last?.retryAfterMilliseconds == 1500)
+    }
+
+    /// A completion of the C border has no room for a reason; the items have.
+    @Test func aReasonOfTheWholeBatchReachesEveryItem() async throws {
+        let answer = try await binding.perform(.ensure, request(["forbidden", "other"]), context)
+        let result = try JSONDecoder().decode(BatchResult<LoadBalancer.Observed>.self, from: answer)
+        #expect(result.items.map(\.id) == ["forbidden", "other"])
+        #expect(result.items.allSatisfy { $0.code == .terminal && $0.reason == "MissingRole" })
+        #expect(result.items.allSatisfy { $0.message == "the identity lacks a role" })
+        // Without a reason the call itself fails, as before.
+        let removal = try JSONEncoder().encode(
+            BatchRequest(items: [PoolReference(id: "a", pool: PoolSelector(nodepoolName: "p"))]))
+        await #expect(throws: ProviderError(.conflict, "changed by somebody else")) {
+            try await binding.perform(.remove, removal, context)
+        }
+    }
+
+    /// The list in the C header is the one of the Swift type.
+    @Test func reasonsAreThoseOfTheHeader() throws {
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let header = try String(
+            contentsOf: root.appending(path: "Sources/ProviderAPI/include/egress_load_balancer.h"), encoding: .utf8)
+        let words = Set(header.split { !$0.isLetter }.map(String.init))
+        for reason in FailureReason.allCases {
+            #expect(words.contains(reason.rawValue), "\(reason.rawValue) is not in the header")
+            #expect(ProviderError.isReason(reason.rawValue))
+        }
+    }
+
+    @Test(arguments: ["", "1st", "two words", "Ends:", "Line\nbreak", String(repeating: "A", count: 65), "Ä"])
+    func wordsThatNoConditionTakesAreNoReasons(word: String) {
+        #expect(!ProviderError.isReason(word))
     }
 
     @Test func idsMustBeUnique() async throws {

@@ -53,7 +53,9 @@ extension CapabilityClient {
 extension ItemResult {
     /// The failure of an item whose code is not ``ResultCode/ok``.
     var error: ProviderError {
-        ProviderError(
+        var error = ProviderError(
             code, message ?? "item \"\(id)\": \(code.rawValue)", retryAfterMilliseconds: retryAfterMilliseconds)
+        error.reason = reason
+        return error
     }
 }

@@ -16,7 +16,19 @@
  *
  * POOL    {"nodepoolName": "gwpool"} or {"scaleSet": {"resourceGroup": "rg", "name": "vmss"}}
  * ITEM    {"id", "code": "ok"|"retry"|"throttled"|"conflict"|"invalid"|"terminal"|"unsupported"|"cancelled",
- *          "message"?, "retryAfterMilliseconds"?}
+ *          "message"?, "retryAfterMilliseconds"?, "reason"?}
+ *
+ * "reason" is one CamelCase word for what a person can mend; the host makes it the reason of the object's condition. It
+ * is absent where the failure passes by itself. The closed list, for this capability and for node-pool/1:
+ *
+ *   PoolNotFound PoolUnsupported PoolTagMissing                           the item's pool
+ *   PrefixIDInvalid PrefixNotFound PrefixLengthInvalid PrefixExhausted
+ *   PrefixMismatch                                                        the item's prefix (node-pool/1 only)
+ *   ForeignSubscription SubscriptionNotFound ResourceGroupNotFound
+ *   SubnetNotFound SubnetFull                                             where the provider works
+ *   MissingRole CredentialRefused QuotaExceeded PolicyDenied
+ *   ServiceNotRegistered                                                  what the provider may do
+ *   LoadBalancerFull LoadBalancerConflict                                 the load balancer
  *
  * An item's port, once given, stays until remove. Items of one call succeed or fail one by one.
  */

@@ -54,16 +54,19 @@ public struct ItemResult<Observed: Codable & Sendable & Equatable>: Codable, Sen
     public var message: String?
     /// With ``ResultCode/throttled``: the least wait.
     public var retryAfterMilliseconds: Int?
+    /// One CamelCase word for what a person can mend; see ``ProviderError/reason``.
+    public var reason: String?
     public var observed: Observed?
 
     public init(
         id: String, code: ResultCode, message: String? = nil, retryAfterMilliseconds: Int? = nil,
-        observed: Observed? = nil
+        reason: String? = nil, observed: Observed? = nil
     ) {
         self.id = id
         self.code = code
         self.message = message
         self.retryAfterMilliseconds = retryAfterMilliseconds
+        self.reason = reason
         self.observed = observed
     }
 
@@ -76,7 +79,7 @@ public struct ItemResult<Observed: Codable & Sendable & Equatable>: Codable, Sen
     public static func failed(_ id: String, _ error: ProviderError) -> Self {
         Self(
             id: id, code: error.code, message: error.message,
-            retryAfterMilliseconds: error.retryAfterMilliseconds)
+            retryAfterMilliseconds: error.retryAfterMilliseconds, reason: error.reason)
     }
 }
 
