@@ -21,12 +21,16 @@ final class InstanceServices: Sendable {
 
     /// The vtable for this instance. It holds a reference to the instance for ever.
     func makeTable() -> UnsafePointer<egp_host> {
+        var services = egp_host()
+        services.size = UInt32(MemoryLayout<egp_host>.size)
+        services.abi_version = UInt32(EGP_ABI_VERSION)
+        services.context = Unmanaged.passRetained(self).toOpaque()
+        services.log = hostLog
+        services.now_ns = hostNow
+        services.complete = hostComplete
+        services.http_send = hostSend
         let table = UnsafeMutablePointer<egp_host>.allocate(capacity: 1)
-        table.initialize(
-            to: egp_host(
-                size: UInt32(MemoryLayout<egp_host>.size), abi_version: UInt32(EGP_ABI_VERSION),
-                context: Unmanaged.passRetained(self).toOpaque(), log: hostLog, now_ns: hostNow,
-                complete: hostComplete, http_send: hostSend))
+        table.initialize(to: services)
         return UnsafePointer(table)
     }
 }
@@ -155,7 +159,7 @@ private struct HTTPReply: @unchecked Sendable {
     private static func empty(_ code: ResultCode) -> egp_http_response {
         let none = egp_bytes(data: nil, length: 0)
         return egp_http_response(
-            size: UInt32(MemoryLayout<egp_http_response>.size), code: code.borderCode, status: 0, reserved: 0,
+            size: UInt32(MemoryLayout<egp_http_response>.size), code: code.borderCode, status: 0, flags: 0,
             headers: none, body: none, message: none)
     }
 }

@@ -31,25 +31,42 @@ public struct PluginImage: @unchecked Sendable {
             throw HostError(.plugin, "plugin \(path): is no provider plugin: it exports no \(Self.entrySymbol)")
         }
         let entry = unsafeBitCast(symbol, to: Entry.self)
-        let version = UInt32(EGP_ABI_VERSION)
-        var provider = egp_provider()
-        provider.size = UInt32(MemoryLayout<egp_provider>.size)
-        let code = entry(version, version, &provider)
-        guard code == egp_code(EGP_OK), provider.abi_version == version else {
-            throw HostError(
-                .plugin,
-                "plugin \(path): speaks ABI version \(provider.abi_version); this host speaks version \(version) only")
-        }
-        guard provider.size >= UInt32(MemoryLayout<egp_provider>.size), provider.create != nil,
-            provider.destroy != nil, provider.capability != nil, provider.cancel != nil
-        else { throw HostError(.plugin, "plugin \(path): egp_provider lacks a required function") }
+        provider = try Self.negotiate(entry, path)
         do {
             descriptor = try JSONDecoder().decode(ProviderDescriptor.self, from: provider.descriptor.copied)
         } catch {
             throw HostError(.plugin, "plugin \(path): its descriptor is not the JSON object that the ABI asks for")
         }
-        self.provider = provider
     }
+
+    /// Agrees on a version and takes the provider's table, zero where the plugin's is shorter.
+    private static func negotiate(_ entry: Entry, _ path: String) throws -> egp_provider {
+        let version = UInt32(EGP_ABI_VERSION)
+        var provider = egp_provider()
+        provider.size = UInt32(MemoryLayout<egp_provider>.size)
+        let code = entry(version, version, &provider)
+        guard code == egp_code(EGP_OK), provider.abi_version == version else {
+            let side = code == egp_code(EGP_HOST_TOO_OLD) ? "a newer host" : "an older host"
+            throw HostError(
+                .plugin,
+                "plugin \(path): speaks ABI version \(text(provider.abi_version)) and needs \(side); "
+                    + "this host speaks version \(text(version)) only")
+        }
+        guard provider.magic == UInt32(EGP_MAGIC), provider.flags == 0 else {
+            throw HostError(
+                .plugin,
+                "plugin \(path): egp_provider has magic \(provider.magic) and flags \(provider.flags); "
+                    + "allowed are \(EGP_MAGIC) and 0")
+        }
+        let required = (MemoryLayout<egp_provider>.offset(of: \.cancel) ?? 0) + MemoryLayout<UInt>.size
+        guard provider.size >= UInt32(required), provider.size <= UInt32(MemoryLayout<egp_provider>.size),
+            provider.create != nil, provider.destroy != nil, provider.capability != nil, provider.cancel != nil
+        else { throw HostError(.plugin, "plugin \(path): egp_provider lacks a required function") }
+        return provider
+    }
+
+    /// `major.minor`.
+    private static func text(_ version: UInt32) -> String { "\(version >> 16).\(version & 0xFFFF)" }
 
     private static func requireRegularFile(_ path: String) throws {
         var status = stat()

@@ -136,8 +136,8 @@ public final class PluginInstance: @unchecked Sendable {
                 let accepted = lend { instance in
                     request.withBorderBytes { request in
                         var call = egp_call(
-                            size: UInt32(MemoryLayout<egp_call>.size), reserved: 0, ticket: ticket,
-                            deadline_ns: deadline.nanoseconds)
+                            size: UInt32(MemoryLayout<egp_call>.size), flags: 0, ticket: ticket,
+                            deadline_ns: deadline.nanoseconds, trace: egp_bytes(data: nil, length: 0))
                         return verb(instance, &call, request)
                     }
                 }

@@ -8,8 +8,8 @@
  * prefix those addresses leave through.
  *
  * ensure  request  {"items": [{"id", "pool": POOL, "publicIPs": bool, "prefixLength"?: int, "prefixID"?: string}]}
- *         result   {"items": [ITEM + "observed": {"egressPrefix", "nodes": [{"nodeName", "primaryIP", "secondaryIP"}]}]}
- * remove  request  {"items": [{"id", "pool": POOL}]}
+ *         result   {"items": [ITEM + "observed": {"egressPrefix", "nodes": [{"nodeName", "primaryIP",
+ * "secondaryIP"}]}]} remove  request  {"items": [{"id", "pool": POOL}]}
  *         result   {"items": [ITEM]}
  * status  request  {}
  *         result   {"items": [{"id", "code": "ok", "observed": ...}]}

@@ -2,24 +2,18 @@
 #define EGRESS_PROVIDER_H
 
 /*
- * The border between the egress host and its provider plugins.
+ * What a provider plugin is: a shared object that exports exactly one symbol, egp_provider_entry. The host reads its
+ * manifest, loads it with RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE and never unloads it. See egress_types.h for the
+ * rules on ownership, sizes, threads and change.
  *
- * A plugin is a shared object that exports exactly one symbol, egp_provider_entry. The host loads it with
- * RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE and never unloads it. Only the C types below cross the border.
- *
- * Conventions
- *   size          First member of every struct that may grow. The side that allocates the struct writes the bytes it
- *                 has; the other side touches no member beyond it. A member may only be added at the end.
- *   egp_bytes     Pointer and length, UTF-8 where it is text, never NUL-terminated by contract. Borrowed: valid until
- *                 the call it was passed to returns. Who wants it longer copies it.
- *   [any-thread]  May be called from any thread, concurrently with every other call.
- *   [host-thread] Called by the host, never concurrently with another [host-thread] call of the same instance.
- *   Panics, exceptions and longjmp never cross the border.
- *
- * This is revision 1 of the ABI, a draft: it is not frozen until the project's 1.0.
+ * STATES of an instance
+ *   negotiated  the entry has returned EGP_OK; there is no instance yet
+ *   live        from create's EGP_OK until destroy is entered: all functions may be called
+ *   gone        from destroy's entry on: no function of the instance is called any more
+ * One image may have several instances at a time. They share nothing that a caller could see (P-6).
  */
 
-#include <stdint.h>
+#include "egress_host.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,105 +23,7 @@ extern "C" {
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wnullability-extension"
 #pragma clang assume_nonnull begin
-#define EGP_NULLABLE _Nullable
-#else
-#define EGP_NULLABLE
 #endif
-
-enum {
-    /* The one ABI version this header describes. */
-    EGP_ABI_VERSION = 1
-};
-
-/* What the caller does next; a closed set. */
-enum {
-    EGP_OK = 0,          /* done */
-    EGP_RETRY = 1,       /* passing fault: call again with backoff */
-    EGP_THROTTLED = 2,   /* call again, not before the stated delay */
-    EGP_CONFLICT = 3,    /* somebody else changed the target: read again soon; not an error */
-    EGP_INVALID = 4,     /* the request or configuration is wrong: call again only when it changed */
-    EGP_TERMINAL = 5,    /* will not succeed by repetition: tell a person */
-    EGP_UNSUPPORTED = 6, /* this version, capability or verb is not offered */
-    EGP_CANCELLED = 7    /* given up because the host asked for it */
-};
-typedef int32_t egp_code;
-
-enum {
-    EGP_LOG_TRACE = 0,
-    EGP_LOG_DEBUG = 1,
-    EGP_LOG_INFO = 2,
-    EGP_LOG_NOTICE = 3,
-    EGP_LOG_WARNING = 4,
-    EGP_LOG_ERROR = 5
-};
-typedef int32_t egp_log_level;
-
-typedef struct egp_bytes {
-    const uint8_t *EGP_NULLABLE data; /* may be NULL only if length is 0 */
-    uint64_t length;
-} egp_bytes;
-
-/* A text buffer of the caller's for an error message. The callee writes at most `capacity` bytes (UTF-8, cut at a
- * character's end) and sets `length`. */
-typedef struct egp_message {
-    uint8_t *EGP_NULLABLE buffer;
-    uint64_t capacity;
-    uint64_t length;
-} egp_message;
-
-/* The end of one verb call. All of it is borrowed by the receiver until `complete` returns. */
-typedef struct egp_completion {
-    uint32_t size;
-    egp_code code;
-    egp_bytes result;       /* JSON, the capability's result; empty unless code is EGP_OK */
-    egp_bytes message;      /* what went wrong, one line; empty if code is EGP_OK */
-    int64_t retry_after_ns; /* with EGP_THROTTLED: the least wait; else 0 */
-} egp_completion;
-
-/* One HTTP exchange done by the host on behalf of a plugin. */
-typedef struct egp_http_request {
-    uint32_t size;
-    uint32_t reserved;     /* 0 */
-    egp_bytes method;      /* "GET" */
-    egp_bytes url;         /* absolute, http or https */
-    egp_bytes headers;     /* JSON: [["name", "value"], ...] */
-    egp_bytes body;        /* may be empty */
-    int64_t deadline_ns;   /* absolute, host clock */
-} egp_http_request;
-
-typedef struct egp_http_response {
-    uint32_t size;
-    egp_code code;         /* EGP_OK: a response came, whatever its status; else no response came */
-    int32_t status;        /* HTTP status */
-    uint32_t reserved;     /* 0 */
-    egp_bytes headers;     /* JSON: [["name", "value"], ...], names in lower case */
-    egp_bytes body;
-    egp_bytes message;     /* why no response came */
-} egp_http_response;
-
-/* Called exactly once per accepted http_send, from any thread. The response is borrowed until it returns. */
-typedef void (*egp_http_done)(void *EGP_NULLABLE done_context, const egp_http_response *response);
-
-/* Services of the host, given to create. Valid until destroy has returned. Every function is [any-thread]. */
-typedef struct egp_host {
-    uint32_t size;
-    uint32_t abi_version;
-    void *EGP_NULLABLE context; /* first argument of every function below */
-
-    /* One log line. `metadata` is a JSON object of strings, or empty. Never blocks. */
-    void (*EGP_NULLABLE log)(void *EGP_NULLABLE context, egp_log_level level, egp_bytes message, egp_bytes metadata);
-
-    /* Monotonic time in nanoseconds; the clock of every deadline. */
-    int64_t (*EGP_NULLABLE now_ns)(void *EGP_NULLABLE context);
-
-    /* Ends the verb call that was accepted under `ticket`: exactly once per accepted call. A second end, or one for an
-     * unknown ticket, is ignored and logged against the plugin. */
-    void (*EGP_NULLABLE complete)(void *EGP_NULLABLE context, uint64_t ticket, const egp_completion *completion);
-
-    /* Starts an HTTP exchange. EGP_OK: `done` will be called. Anything else: it will not. */
-    egp_code (*EGP_NULLABLE http_send)(void *EGP_NULLABLE context, const egp_http_request *request, egp_http_done done,
-                                       void *EGP_NULLABLE done_context);
-} egp_host;
 
 /* One configured instance of a provider; opaque to the host. */
 typedef struct egp_instance egp_instance;
@@ -135,52 +31,142 @@ typedef struct egp_instance egp_instance;
 /* The circumstances of one verb call. Borrowed until the verb returns; the values may be kept. */
 typedef struct egp_call {
     uint32_t size;
-    uint32_t reserved;   /* 0 */
+    uint32_t flags;      /* 0 */
     uint64_t ticket;     /* names this call in complete and cancel; never 0, never used twice */
-    int64_t deadline_ns; /* absolute, host clock; the host gives up waiting after it */
+    int64_t deadline_ns; /* absolute, host clock; the host gives up waiting at it */
+    egp_bytes trace;     /* W3C traceparent to put into log lines and outgoing requests; may be empty */
 } egp_call;
 
 /*
- * A verb. [any-thread] EGP_OK means accepted: host->complete will be called once with this ticket, from any thread,
- * possibly before the verb returns. Any other code means not accepted: complete must not be called.
- * Verbs are level-triggered and idempotent: a request states what shall be, not what to change. The host has at most
- * one call in flight per item id. `request` is JSON, borrowed until the verb returns.
+ * A verb: one JSON request, one JSON result.
+ *   Thread       [any-thread]
+ *   States       live
+ *   Ownership    `request` is JSON, borrowed until the verb returns
+ *   Returns      EGP_OK: accepted; host->complete will be called once with this ticket. Any other code: not accepted,
+ *                and complete must not be called: EGP_INVALID (request too large, bad size or flag), EGP_RETRY (no
+ *                memory, too many calls), EGP_UNSUPPORTED. Must not block: long work continues on threads of the
+ *                plugin's own.
+ *   Idempotency  level-triggered: a request states what shall be, not what to change. Repeating it changes nothing
+ *                more. Items of one call succeed or fail one by one, by their own `code` in the result; a completion
+ *                with a code other than EGP_OK fails all of them.
+ *   Concurrency  the host has at most one call in flight per item id, and any number for different ids (H-6).
+ *   Deadline     after deadline_ns nobody waits. The plugin still completes, once, as soon as it can, and leaves every
+ *                item either as before or as asked, or in a state that the next ensure or remove puts right (P-10).
+ *   Unknown members of a request are ignored.
  */
 typedef egp_code (*egp_verb)(egp_instance *instance, const egp_call *call, egp_bytes request);
 
-/* What a capability id resolves to. A verb that is not offered is NULL. The JSON of requests and results is described
- * in the capability's own header. */
+/* What a capability id resolves to. A verb that is not offered is NULL; ensure and remove are always there. The JSON
+ * of requests and results: the capability's own header, and its schema in
+ * schemas/<capability>-<revision>.schema.json. */
 typedef struct egp_capability {
     uint32_t size;
-    uint32_t reserved; /* 0 */
-    egp_verb EGP_NULLABLE ensure; /* make a batch of items exist as described */
-    egp_verb EGP_NULLABLE remove; /* make a batch of items not exist; absent is success */
-    egp_verb EGP_NULLABLE check;  /* compare a batch with the world, change nothing */
-    egp_verb EGP_NULLABLE prune;  /* given all items that shall exist, remove the rest of ours */
-    egp_verb EGP_NULLABLE status; /* report what exists */
+    uint32_t flags; /* 0 */
+
+    /* Makes a batch of items exist as described, and reports each as it now is. */
+    egp_verb EGP_NULLABLE ensure;
+
+    /* Makes a batch of items not exist. An item that does not exist is a success. */
+    egp_verb EGP_NULLABLE remove;
+
+    /* Compares a batch with the world and changes nothing. An item as desired is "ok"; one that differs is "conflict"
+     * and lists what ensure would put right in "drift". */
+    egp_verb EGP_NULLABLE check;
+
+    /* Given all items that shall exist, removes the rest of what is provably this provider's own (by name or tag), in
+     * the scopes that the request names. Never removes what it cannot prove to be its own. */
+    egp_verb EGP_NULLABLE prune;
+
+    /* Reports the named items as they are, changes nothing. An empty list asks for all that the provider knows. */
+    egp_verb EGP_NULLABLE status;
 } egp_capability;
 
-/* The plugin, as filled in by egp_provider_entry. Everything it points to lives as long as the process. */
+/* The plugin, as egp_provider_entry fills it in. Everything it points to lives as long as the process. */
 typedef struct egp_provider {
     uint32_t size;
-    uint32_t abi_version;
-    egp_bytes descriptor; /* JSON: {"name", "version", "capabilities": ["load-balancer/1", ...]} */
+    uint32_t abi_version; /* the version taken */
+    uint32_t magic;       /* EGP_MAGIC */
+    uint32_t flags;       /* 0 */
 
-    /* [host-thread] Makes an instance. `configuration` is the JSON object of the plugin's entry in host.yaml. Must not
-     * call the host except log and now_ns, and must not block on IO. On failure *instance stays NULL and `error` says
-     * which field, which value, and what is allowed. */
+    /* JSON, schema provider-descriptor: {"name", "version", "kind", "capabilities": ["load-balancer/1", ...],
+     * "configurationSchema"?, "liveSettings"?, "build"?}. Equal to what the manifest says. */
+    egp_bytes descriptor;
+
+    /*
+     * Makes an instance.
+     *   Thread       [host-thread]
+     *   States       negotiated; afterwards the instance is live
+     *   Ownership    `host` is valid until destroy has returned (see egress_host.h for what create may call);
+     *                `configuration` is the JSON object of the entry's `config` in host.yaml, borrowed until return
+     *   Returns      EGP_OK: *instance is set. Else *instance stays NULL, nothing is left behind, and `error` says
+     *                which field, which value, and what is allowed: EGP_INVALID (configuration), EGP_UNSUPPORTED (a
+     *                host service that it needs is missing), EGP_RETRY (no memory), EGP_TERMINAL (this machine cannot
+     *                run it)
+     *   Idempotency  each call makes another instance; no effect on the world
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; no network IO
+     */
     egp_code (*EGP_NULLABLE create)(const egp_host *host, egp_bytes configuration,
                                     egp_instance *EGP_NULLABLE *EGP_NULLABLE instance, egp_message *error);
 
-    /* [host-thread] Ends an instance. No function of the plugin is running on it, and no call is in flight, except those
-     * that were cancelled; after return the plugin calls the host no more. */
+    /*
+     * Ends an instance and frees all it holds. What it made in the world stays.
+     *   Thread       [host-thread]
+     *   States       live; called once
+     *   Concurrency  no function of the instance runs; calls in flight have been cancelled and may still be at work
+     *                on the plugin's threads: destroy ends or awaits them. It may complete them; nobody listens.
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS. After return no thread of the plugin touches the instance or
+     *                the host.
+     */
     void (*EGP_NULLABLE destroy)(egp_instance *instance);
 
-    /* [any-thread] The vtable for "name/revision", or NULL if it is not offered. Valid until destroy. */
+    /*
+     * The table for "name/revision", or NULL if it is not offered (not an error).
+     *   Thread       [any-thread]
+     *   States       live
+     *   Ownership    the table is valid until destroy
+     *   Idempotency  the same id gives an equal table each time
+     */
     const egp_capability *EGP_NULLABLE (*EGP_NULLABLE capability)(egp_instance *instance, egp_bytes identifier);
 
-    /* [any-thread] A hint that nobody waits for the call any more; it still completes exactly once. */
+    /*
+     * A hint that nobody waits for the call any more. It still completes exactly once, preferably soon, with
+     * EGP_CANCELLED or its real end. A ticket that is unknown or has ended is no error.
+     *   Thread       [any-thread], also while the verb has not returned
+     *   States       live
+     *   Idempotency  yes
+     */
     void (*EGP_NULLABLE cancel)(egp_instance *instance, uint64_t ticket);
+
+    /*
+     * Optional. Judges a configuration without making anything: offline, no side effect, no instance.
+     *   Thread       [any-thread]
+     *   States       negotiated, live
+     *   Ownership    both arguments are borrowed until return; `report` gets a JSON object by schema
+     *                validation-report: {"mistakes": [{"path": "/port", "message": "70000: allowed are 1 to 65535"},
+     *                ...]}
+     *   Returns      EGP_OK: create would not answer EGP_INVALID for it. EGP_INVALID: the report lists at least one
+     *   mistake.
+     */
+    egp_code (*EGP_NULLABLE validate)(egp_bytes configuration, const egp_sink *report);
+
+    /*
+     * Optional. Gives a live instance other settings, wholly or not at all.
+     *   Thread       [host-thread]
+     *   States       live; calls may be in flight, and those that began before may end with the old settings
+     *   Returns      EGP_OK: in force. EGP_UNSUPPORTED: a setting changed that needs a new instance; `error` names it.
+     *                EGP_INVALID: as create. In both the old settings stay in force.
+     *   Idempotency  yes
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; no network IO
+     */
+    egp_code (*EGP_NULLABLE reconfigure)(egp_instance *instance, egp_bytes configuration, egp_message *error);
+
+    /*
+     * Optional. A verb without request (an empty egp_bytes) that tells whether the provider could work now, by schema
+     * probe-result: {"ready": true} or {"ready": false, "reason": "..."}, and "facts", for people: which back end,
+     * whether traffic is encrypted, which account. It may do IO; it changes nothing. Not ready is EGP_OK with
+     * "ready": false.
+     */
+    egp_verb EGP_NULLABLE probe;
 } egp_provider;
 
 #if defined(__GNUC__)
@@ -190,10 +176,17 @@ typedef struct egp_provider {
 #endif
 
 /*
- * The one exported symbol. [host-thread] The host supports the ABI versions host_minimum..host_maximum. The plugin takes
- * the highest one it knows, writes it to out->abi_version and fills at most out->size bytes of *out, setting out->size to
- * what it filled. If it knows none of them it returns EGP_UNSUPPORTED and writes the highest it knows to
- * out->abi_version. No side effects: it may be called any number of times.
+ * The one exported symbol: negotiation.
+ * The host speaks every version from host_minimum to host_maximum. The plugin takes the highest one that it knows too,
+ * writes it to out->abi_version, fills at most out->size bytes of *out and sets out->size to what it filled.
+ *   Thread       [host-thread]
+ *   States       any
+ *   Returns      EGP_OK
+ *                EGP_HOST_TOO_OLD  host_maximum is below all that the plugin knows; out->abi_version is its lowest
+ *                EGP_HOST_TOO_NEW  host_minimum is above all that the plugin knows; out->abi_version is its highest
+ *                EGP_INVALID       out->size does not even hold the members of 1.0
+ *   Idempotency  yes: no side effects; it may be called any number of times and gives the same answer
+ *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; offline
  */
 EGP_EXPORT egp_code egp_provider_entry(uint32_t host_minimum, uint32_t host_maximum, egp_provider *out);
 

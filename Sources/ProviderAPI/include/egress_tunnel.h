@@ -8,8 +8,8 @@
  * link inside the gateway namespace; a pod end is a link inside the pod's namespace whose socket stays on the node.
  *
  * ensure  request  {"items": [{"id", "namespace": path, "link": name, "addresses": [CIDR],
- *                              "gateway"?: {"port", "privateKey", "peers": [{"id", "publicKey", "allowedIPs": [CIDR]}]},
- *                              "pod"?: {"endpoint": {"address", "port"}, "gatewayPublicKey"}}]}
+ *                              "gateway"?: {"port", "privateKey", "peers": [{"id", "publicKey", "allowedIPs":
+ *                              [CIDR]}]}, "pod"?: {"endpoint": {"address", "port"}, "gatewayPublicKey"}}]}
  *                  Exactly one of "gateway" and "pod". "peers" is the full set: others are removed.
  *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form"}]}
  *                  A pod end makes its own key pair, keeps it while the link lives, and returns the public half.

@@ -20,12 +20,20 @@ final class HostConnection: HostServices {
     private let table: Mutex<Table>
 
     init?(_ host: UnsafePointer<egp_host>) {
+        // Read before the rest, which may not be there.
         let size = Int(host.pointee.size)
-        guard size >= MemoryLayout<egp_host>.size, host.pointee.log != nil, host.pointee.now_ns != nil,
-            host.pointee.complete != nil, host.pointee.http_send != nil
-        else { return nil }
-        table = Mutex(Table(host: host.pointee, isOpen: true))
+        guard size >= Self.requiredBytes else { return nil }
+        var known = egp_host()
+        withUnsafeMutableBytes(of: &known) {
+            $0.copyMemory(from: UnsafeRawBufferPointer(start: host, count: min(size, $0.count)))
+        }
+        guard known.log != nil, known.now_ns != nil, known.complete != nil, known.http_send != nil else { return nil }
+        table = Mutex(Table(host: known, isOpen: true))
     }
+
+    /// Up to the last function that every host of version 1.0 has.
+    private static let requiredBytes =
+        (MemoryLayout<egp_host>.offset(of: \.http_send) ?? 0) + MemoryLayout<UInt>.size
 
     /// Ends the connection; waits for calls under way.
     func close() {
@@ -81,7 +89,8 @@ final class HostConnection: HostServices {
     private static func completion(_ code: ResultCode) -> egp_completion {
         egp_completion(
             size: UInt32(MemoryLayout<egp_completion>.size), code: code.borderCode,
-            result: egp_bytes(data: nil, length: 0), message: egp_bytes(data: nil, length: 0), retry_after_ns: 0)
+            result: egp_bytes(data: nil, length: 0), message: egp_bytes(data: nil, length: 0), retry_after_ns: 0,
+            reason: egp_bytes(data: nil, length: 0))
     }
 
     func send(_ request: HTTPRequest) async throws -> HTTPResponse {
@@ -109,7 +118,7 @@ final class HostConnection: HostServices {
                     headers.withBorderBytes { headers in
                         request.body.withBorderBytes { body in
                             var raw = egp_http_request(
-                                size: UInt32(MemoryLayout<egp_http_request>.size), reserved: 0, method: method,
+                                size: UInt32(MemoryLayout<egp_http_request>.size), flags: 0, method: method,
                                 url: url,
                                 headers: headers, body: body, deadline_ns: request.deadline.nanoseconds)
                             let code = send(context, &raw, httpDone, UnsafeMutableRawPointer(bitPattern: address))

@@ -36,14 +36,15 @@ public enum ProviderEntry {
         guard room >= versionEnd else { return egp_code(EGP_INVALID) }
         guard hostMinimum <= known, known <= hostMaximum else {
             out.pointee.abi_version = known
-            return egp_code(EGP_UNSUPPORTED)
+            return egp_code(hostMaximum < known ? EGP_HOST_TOO_OLD : EGP_HOST_TOO_NEW)
         }
         guard room >= MemoryLayout<egp_provider>.size else { return egp_code(EGP_INVALID) }
         guard let descriptor = register(type) else { return egp_code(EGP_TERMINAL) }
         let filled = egp_provider(
-            size: UInt32(MemoryLayout<egp_provider>.size), abi_version: known,
+            size: UInt32(MemoryLayout<egp_provider>.size), abi_version: known, magic: UInt32(EGP_MAGIC), flags: 0,
             descriptor: egp_bytes(data: descriptor.baseAddress, length: UInt64(descriptor.count)),
-            create: create, destroy: destroy, capability: capability, cancel: cancel)
+            create: create, destroy: destroy, capability: capability, cancel: cancel, validate: nil, reconfigure: nil,
+            probe: nil)
         withUnsafeBytes(of: filled) {
             UnsafeMutableRawPointer(out).copyMemory(from: $0.baseAddress ?? .init(out), byteCount: $0.count)
         }

@@ -20,7 +20,7 @@ final class VerbTables: @unchecked Sendable {
             }
             (storage + slot).initialize(
                 to: egp_capability(
-                    size: UInt32(MemoryLayout<egp_capability>.size), reserved: 0,
+                    size: UInt32(MemoryLayout<egp_capability>.size), flags: 0,
                     ensure: offered(.ensure, row.ensure), remove: offered(.remove, row.remove),
                     check: offered(.check, row.check), prune: offered(.prune, row.prune),
                     status: offered(.status, row.status)))

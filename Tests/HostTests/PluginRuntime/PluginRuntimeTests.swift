@@ -43,7 +43,7 @@ private func source(verb: String, version: String = "EGP_ABI_VERSION", create: S
     static int instance;
     static egp_bytes text(const char *s) { egp_bytes b = {(const uint8_t *)s, strlen(s)}; return b; }
     static egp_code finish(uint64_t ticket, egp_code code, const char *result) {
-        egp_completion c = {sizeof c, code, {NULL, 0}, {NULL, 0}, 0};
+        egp_completion c = {sizeof c, code, {NULL, 0}, {NULL, 0}, 0, {NULL, 0}};
         if (code == EGP_OK) c.result = text(result); else c.message = text(result);
         host->complete(host->context, ticket, &c);
         return EGP_OK;
@@ -62,8 +62,9 @@ private func source(verb: String, version: String = "EGP_ABI_VERSION", create: S
     egp_code egp_provider_entry(uint32_t low, uint32_t high, egp_provider *out) {
         uint32_t version = \(version);
         out->abi_version = version;
-        if (version < low || version > high) return EGP_UNSUPPORTED;
-        egp_provider p = {sizeof p, version,
+        if (version > high) return EGP_HOST_TOO_OLD;
+        if (version < low) return EGP_HOST_TOO_NEW;
+        egp_provider p = {sizeof p, version, EGP_MAGIC, 0,
             text("{\\"name\\":\\"c\\",\\"version\\":\\"1\\",\\"capabilities\\":[\\"load-balancer/1\\"]}"),
             create, destroy, capability, cancel};
         *out = p;
@@ -147,9 +148,9 @@ private let item = LoadBalancer.Desired(
     @Test func anotherABIVersionIsRefused() throws {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
-        let path = try workshop.build("future", source(verb: goodVerb, version: "9"))
+        let path = try workshop.build("future", source(verb: goodVerb, version: "0x10009"))
         let message = failure([PluginEntry(name: "x", path: path, configuration: Data("{}".utf8))])
-        #expect(message == "plugin \(path): speaks ABI version 9; this host speaks version 1 only")
+        #expect(message == "plugin \(path): speaks ABI version 1.9 and needs a newer host; this host speaks version 1.0 only")
     }
 
     @Test func thePluginsOwnRefusalIsShown() throws {
@@ -230,14 +231,14 @@ private let item = LoadBalancer.Desired(
 
     @Test func structsThatAreTooSmallAreNotReadFurther() async throws {
         let completes = """
-            egp_completion c = {8, EGP_OK, {NULL, 0}, {NULL, 0}, 0}; c.result = text("{\\"items\\":[]}");
+            egp_completion c = {8, EGP_OK, {NULL, 0}, {NULL, 0}, 0, {NULL, 0}}; c.result = text("{\\"items\\":[]}");
             host->complete(host->context, call->ticket, &c); return EGP_OK;
             """
         let error = await #expect(throws: ProviderError.self) {
             _ = try await withPlugin(source(verb: completes)) { try await $0.ensure([item]) }
         }
         #expect(error?.code == .terminal)
-        #expect(error?.message.contains("egp_completion of 8 bytes; at least 48 are needed") == true)
+        #expect(error?.message.contains("egp_completion of 8 bytes; at least 64 are needed") == true)
         let small = source(verb: goodVerb).replacing("table = {sizeof table,", with: "table = {8,")
         await #expect(throws: HostError.self) { _ = try await withPlugin(small) { _ in } }
     }

@@ -172,11 +172,12 @@ static void cancel(egp_instance *instance, uint64_t ticket) { (void)instance, (v
 egp_code egp_provider_entry(uint32_t host_minimum, uint32_t host_maximum, egp_provider *out) {
     static const char about[] =
         "{\"name\":\"StaticLB\",\"version\":\"1.0.0\",\"capabilities\":[\"" EGP_CAPABILITY_LOAD_BALANCER "\"]}";
-    if (out->size < offsetof(egp_provider, descriptor)) return EGP_INVALID;
-    out->abi_version = EGP_ABI_VERSION;
-    if (host_minimum > EGP_ABI_VERSION || host_maximum < EGP_ABI_VERSION) return EGP_UNSUPPORTED;
     if (out->size < sizeof *out) return EGP_INVALID;
-    *out = (egp_provider){sizeof *out, EGP_ABI_VERSION, {(const uint8_t *)about, sizeof about - 1},
-                          create, destroy, capability, cancel};
+    out->abi_version = EGP_ABI_1_0;
+    if (host_maximum < EGP_ABI_1_0) return EGP_HOST_TOO_OLD;
+    if (host_minimum > EGP_ABI_1_0) return EGP_HOST_TOO_NEW;
+    *out = (egp_provider){.size = sizeof *out, .abi_version = EGP_ABI_1_0, .magic = EGP_MAGIC,
+                          .descriptor = {(const uint8_t *)about, sizeof about - 1}, .create = create,
+                          .destroy = destroy, .capability = capability, .cancel = cancel};
     return EGP_OK;
 }
