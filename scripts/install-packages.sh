@@ -8,7 +8,7 @@ packages=(
   # lab: tunnel, CNI plugins, internet host, namespaces
   wireguard-go containernetworking-plugins nginx-light iproute2 util-linux procps
   # tests: independent observers; the README's way to ask the internet host
-  wireguard-tools nftables iputils-ping curl
+  wireguard-tools nftables iputils-ping curl abigail-tools
 )
 
 missing=()

@@ -7,7 +7,15 @@
 #include <stddef.h>
 
 /* The layout of 1.0 that plugins are compiled against, on every 64-bit target. These lines never change. */
-_Static_assert(EGP_ABI_1_0 == 65536, "1.0");
+_Static_assert(EGP_MAGIC == 0x31504745 && EGP_ABI_1_0 == 65536, "identity");
+_Static_assert(EGP_OK == 0 && EGP_RETRY == 1 && EGP_THROTTLED == 2 && EGP_CONFLICT == 3 && EGP_INVALID == 4, "codes");
+_Static_assert(EGP_TERMINAL == 5 && EGP_UNSUPPORTED == 6 && EGP_CANCELLED == 7, "codes");
+_Static_assert(EGP_HOST_TOO_OLD == 8 && EGP_HOST_TOO_NEW == 9, "codes");
+_Static_assert(EGP_LOG_TRACE == 0 && EGP_LOG_DEBUG == 1 && EGP_LOG_INFO == 2 && EGP_LOG_NOTICE == 3, "levels");
+_Static_assert(EGP_LOG_WARNING == 4 && EGP_LOG_ERROR == 5, "levels");
+_Static_assert(EGP_THREAD_OTHER == 0 && EGP_THREAD_HOST == 1 && EGP_THREAD_VERB == 2, "threads");
+_Static_assert(EGP_METRIC_COUNTER == 0 && EGP_METRIC_GAUGE == 1 && EGP_METRIC_HISTOGRAM == 2, "metrics");
+_Static_assert(EGP_EVENT_NORMAL == 0 && EGP_EVENT_WARNING == 1, "events");
 _Static_assert(sizeof(egp_bytes) == 16, "egp_bytes");
 _Static_assert(sizeof(egp_message) == 24, "egp_message");
 _Static_assert(sizeof(egp_sink) == 24, "egp_sink");
