@@ -29,6 +29,7 @@ let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hum
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
+let metrics: Target.Dependency = .product(name: "CoreMetrics", package: "swift-metrics")
 let yams: Target.Dependency = .product(name: "Yams", package: "Yams")
 let nioCore: [Target.Dependency] = [
     .product(name: "NIOCore", package: "swift-nio"),
@@ -83,7 +84,7 @@ let testTargets: [Target] = [
         "HostTests",
         [
             "AzureTestSupport", "Host", "JSONModel", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile",
-            asyncHTTPClient, logging, yams,
+            asyncHTTPClient, logging, metrics, yams,
         ] + nioCore),
     tests("InstallTreeTests", []),
     tests("JSONModelTests", ["JSONModel"]),
@@ -111,6 +112,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -140,7 +142,7 @@ let package = Package(
             name: "Host",
             dependencies: [
                 "ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
-                asyncHTTPClient, hummingbird, logging, serviceLifecycle, unixSignals, yams,
+                asyncHTTPClient, hummingbird, logging, metrics, serviceLifecycle, unixSignals, yams,
             ] + nioCore, swiftSettings: strict),
         .target(
             name: "Lab",
