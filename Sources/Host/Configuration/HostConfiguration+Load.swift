@@ -73,6 +73,7 @@ extension HostConfiguration {
     private static func read(_ reader: SettingsReader) -> HostConfiguration {
         reader.allowOnly([
             "role", "nodeName", "logLevel", "pluginDirectory", "kubernetes", "plugins", "manager", "gateway", "node",
+            "observability",
         ])
         let role = readRole(reader)
         let nodeName = reader.string("nodeName") ?? ""
@@ -95,7 +96,8 @@ extension HostConfiguration {
                 validate: { try $0.validate() }),
             node: readSection(
                 reader, "node", defaults: NodeSettings(), known: NodeSettings.fieldNames,
-                validate: { try $0.validate() }))
+                validate: { try $0.validate() }),
+            observability: ObservabilitySettings.read(reader))
     }
 
     private static func readRole(_ reader: SettingsReader) -> Role? {

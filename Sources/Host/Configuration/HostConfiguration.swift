@@ -73,4 +73,5 @@ public struct HostConfiguration: Sendable, Equatable {
     public var manager: ManagerSettings
     public var gateway: GatewaySettings
     public var node: NodeSettings
+    public var observability = ObservabilitySettings()
 }
