@@ -92,7 +92,7 @@ let testTargets: [Target] = [
     tests("KubernetesTests", ["JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
-    tests("ProviderKitTests", ["ProviderKit"]),
+    tests("ProviderKitTests", ["JSONModel", "ProviderKit"]),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
@@ -107,7 +107,7 @@ let package = Package(
         .executable(name: "egressctl", targets: ["egressctl"]),
         .executable(name: "kube-egress-cni", targets: ["kube-egress-cni"]),
         // For authors of plugins in packages of their own; docs/writing-a-provider.md.
-        .library(name: "ProviderSDK", type: .static, targets: ["ProviderAPI", "ProviderKit"]),
+        .library(name: "ProviderSDK", type: .static, targets: ["JSONModel", "ProviderAPI", "ProviderKit"]),
     ] + pluginNames.map { .library(name: $0, type: .dynamic, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
@@ -130,8 +130,9 @@ let package = Package(
 
         .target(name: "CLinuxShim", cSettings: [.define("_GNU_SOURCE")]),
         .target(name: "JSONModel", swiftSettings: strict),
-        .target(name: "ProviderAPI"),
-        .target(name: "ProviderKit", dependencies: ["ProviderAPI"], swiftSettings: strict),
+        // schemas.c embeds the schemas itself.
+        .target(name: "ProviderAPI", exclude: ["schemas"]),
+        .target(name: "ProviderKit", dependencies: ["JSONModel", "ProviderAPI"], swiftSettings: strict),
         .target(
             name: "LinuxNet", dependencies: ["CLinuxShim", "CMnl", "CNFTables", "CSodium"], swiftSettings: strict),
         .target(

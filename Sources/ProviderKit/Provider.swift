@@ -63,6 +63,9 @@ public protocol CapabilityProvider<Contract>: Sendable {
     var offeredVerbs: Set<Verb> { get }
     func ensure(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
     func remove(_ items: [Contract.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>]
+    /// Compares, and changes nothing. An item that is as desired is ``ResultCode/ok``, without `drift`. One that differs
+    /// is ``ResultCode/conflict`` if ``ensure(_:_:)`` would put it right (``ItemResult/drifted(_:_:_:)``), with each
+    /// difference in `drift`. Any other code is the one that `ensure` would meet, or says why nothing could be compared.
     func check(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
     func prune(
         keeping items: [Contract.Reference], namespaces: [String], _ context: CallContext

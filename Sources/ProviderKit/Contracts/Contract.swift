@@ -57,10 +57,12 @@ public struct ItemResult<Observed: Codable & Sendable & Equatable>: Codable, Sen
     /// One CamelCase word for what a person can mend; see ``ProviderError/reason``.
     public var reason: String?
     public var observed: Observed?
+    /// Only in answers to `check`: how the world differs from what is desired, one line per difference, without secrets.
+    public var drift: [String]?
 
     public init(
         id: String, code: ResultCode, message: String? = nil, retryAfterMilliseconds: Int? = nil,
-        reason: String? = nil, observed: Observed? = nil
+        reason: String? = nil, observed: Observed? = nil, drift: [String]? = nil
     ) {
         self.id = id
         self.code = code
@@ -68,11 +70,19 @@ public struct ItemResult<Observed: Codable & Sendable & Equatable>: Codable, Sen
         self.retryAfterMilliseconds = retryAfterMilliseconds
         self.reason = reason
         self.observed = observed
+        self.drift = drift
     }
 
     /// The item is as desired.
     public static func ok(_ id: String, _ observed: Observed? = nil) -> Self {
         Self(id: id, code: .ok, observed: observed)
+    }
+
+    /// The answer to `check` for an item that differs from what is desired, and that `ensure` would put right.
+    ///
+    /// - Parameter drift: at least one difference.
+    public static func drifted(_ id: String, _ drift: [String], _ observed: Observed? = nil) -> Self {
+        Self(id: id, code: .conflict, message: drift.joined(separator: "; "), observed: observed, drift: drift)
     }
 
     /// The item failed the way `error` says.
