@@ -26,7 +26,7 @@ struct EgressHost: AsyncParsableCommand {
         }
     }
 
-    struct CheckConfig: ParsableCommand {
+    struct CheckConfig: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "check-config",
             abstract: "Check host.yaml and its plugins' settings without starting anything; print every mistake.")
@@ -34,10 +34,10 @@ struct EgressHost: AsyncParsableCommand {
         @Option(help: "Path of host.yaml.")
         var config: String
 
-        func run() throws {
+        func run() async throws {
             var logger = Logger(label: "egress-host") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .warning
-            let check = ConfigurationCheck(path: config, depth: .instances, logger: logger)
+            let check = await ConfigurationCheck(path: config, depth: .instances, logger: logger)
             for error in check.errors { FileHandle.standardError.write(Data("\(error)\n".utf8)) }
             guard check.errors.isEmpty else { throw ExitCode.failure }
             for plugin in check.plugins {

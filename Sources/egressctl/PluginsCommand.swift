@@ -27,13 +27,13 @@ private func complain(_ line: String) {
 }
 
 extension PluginsCommand {
-    struct List: ParsableCommand {
+    struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Show the plugins of the list; opens their files, starts nothing.")
         @OptionGroup private var file: HostFile
 
-        func run() throws {
-            let check = ConfigurationCheck(path: file.config, depth: .files, logger: plainLogger())
+        func run() async throws {
+            let check = await ConfigurationCheck(path: file.config, depth: .files, logger: plainLogger())
             let rows = check.plugins.map {
                 [$0.name, $0.provider, $0.version, $0.capabilities.joined(separator: ","), $0.file]
             }

@@ -38,7 +38,7 @@ public struct ConfigurationCheck: Sendable {
     private var answered: Set<String> = []
 
     /// - Parameter logger: for what plugins say while they are made.
-    public init(path: String, depth: Depth, logger: Logger) {
+    public init(path: String, depth: Depth, logger: Logger) async {
         do {
             let text = try HostConfiguration.readText(path)
             let (configuration, mistakes) = try HostConfiguration.review(text, name: path)
@@ -47,7 +47,7 @@ public struct ConfigurationCheck: Sendable {
             for entry in configuration.plugins {
                 do {
                     plugins.append(
-                        try inspect(entry, configuration.effectivePluginDirectory, depth: depth, logger: logger))
+                        try await inspect(entry, configuration.effectivePluginDirectory, depth: depth, logger: logger))
                 } catch {
                     errors += Self.lines(of: error, path: path, line: entry.line)
                 }
@@ -64,13 +64,15 @@ public struct ConfigurationCheck: Sendable {
 
     private mutating func inspect(
         _ entry: PluginEntry, _ directory: String, depth: Depth, logger: Logger
-    ) throws -> PluginSummary {
+    ) async throws -> PluginSummary {
         let image = try PluginImage(path: entry.file(in: directory))
         guard depth == .instances else { return PluginSummary(entry, image) }
-        let instance = try PluginInstance(image: image, entry: entry, logger: logger)
-        defer { instance.close() }
+        let instance = try await PluginInstance(image: image, entry: entry, logger: logger)
+        let offered = instance.offered
+        instance.close()
+        await instance.ended()
         for identifier in image.descriptor.capabilities {
-            guard instance.table(identifier) != nil else {
+            guard offered[identifier] != nil else {
                 throw HostError(
                     .plugin,
                     "plugin \(entry.name) (\(image.path)): its descriptor promises \(identifier), "

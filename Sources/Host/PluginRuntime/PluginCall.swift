@@ -47,10 +47,20 @@ public struct PluginCall: Sendable {
                 "plugin \"\(plugin)\" is not in the list; " + (names.isEmpty ? "it is empty" : "allowed are \(names)"))
         }
         let image = try PluginImage(path: entry.file(in: configuration.effectivePluginDirectory))
-        let instance = try PluginInstance(image: image, entry: entry, logger: logger)
-        defer { instance.close() }
-        let untyped = try UntypedCapability(capability, of: instance)
-        let result = try await untyped.call(try untyped.verb(verb), request, timeout: timeout)
+        let instance = try await PluginInstance(image: image, entry: entry, logger: logger)
+        let result: Result<Data, any Error>
+        do {
+            let untyped = try UntypedCapability(capability, of: instance)
+            result = .success(try await untyped.call(try untyped.verb(verb), request, timeout: timeout))
+        } catch {
+            result = .failure(error)
+        }
+        instance.close()
+        await instance.ended()
+        return try answer(result.get())
+    }
+
+    private func answer(_ result: Data) throws -> Answer {
         do {
             let items = try JSONDecoder().decode(Items.self, from: result).items
             return Answer(

@@ -65,6 +65,27 @@ public struct PluginImage: @unchecked Sendable {
         return provider
     }
 
+    /// The mistakes that the plugin finds in a configuration, none if it would take it. It makes nothing for that.
+    ///
+    /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if the plugin has no `validate`.
+    func validate(_ configuration: Data) throws -> [ConfigurationMistake] {
+        guard let validate = provider.validate else {
+            throw ProviderError(.unsupported, "it does not judge configurations")
+        }
+        let (code, report) = configuration.withBorderBytes { configuration in
+            SinkCollector.collect { validate(configuration, $0) }
+        }
+        if code == egp_code(EGP_OK) { return [] }
+        guard code == egp_code(EGP_INVALID), let report else {
+            throw ProviderError(ResultCode(failureCode: code), "its validate answered with code \(code)")
+        }
+        struct Report: Decodable { var mistakes: [ConfigurationMistake] }
+        guard let mistakes = try? JSONDecoder().decode(Report.self, from: report).mistakes, !mistakes.isEmpty else {
+            throw ProviderError(.terminal, "its validate answered invalid without a report of mistakes")
+        }
+        return mistakes
+    }
+
     /// `major.minor`.
     private static func text(_ version: UInt32) -> String { "\(version >> 16).\(version & 0xFFFF)" }
 

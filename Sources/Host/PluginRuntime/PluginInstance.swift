@@ -1,76 +1,53 @@
 import FoundationEssentials
 import Logging
-import ProviderAPI
 import ProviderKit
 import Synchronization
 
-/// One configured plugin of the list.
-///
-/// Sendable: the raw instance pointer is only passed to functions that the ABI tags [any-thread], except create, which
-/// `init` calls once, and destroy, which whoever leaves last after ``close()`` calls once (see ``lend(_:)``).
-public final class PluginInstance: @unchecked Sendable {
+/// One configured plugin of the list, however it is reached.
+public final class PluginInstance: Sendable {
     public let name: String
     public let descriptor: ProviderDescriptor
+    let services: InstanceServices
 
-    private let image: PluginImage
-    private let instance: OpaquePointer
-    private let services: InstanceServices
-    private let lifetime = Mutex(Lifetime())
+    private let transport: any PluginTransport
+    private let state = Mutex(State())
 
-    /// Who is inside the plugin with the instance's pointer.
-    private struct Lifetime {
-        var isClosing = false
-        var users = 0
+    private struct State {
+        /// Set by ``PluginInstance/close()``; its value is whether the instance was ended in order.
+        var ending: Task<Bool, Never>?
+    }
 
-        mutating func enter() -> Bool {
-            if isClosing { return false }
-            users += 1
-            return true
-        }
-
-        /// The one who closes is inside, too, until it leaves.
-        mutating func beginClosing() -> Bool {
-            guard enter() else { return false }
-            isClosing = true
-            return true
-        }
-
-        /// - Returns: whether the instance is to be destroyed now.
-        mutating func leave() -> Bool {
-            users -= 1
-            return isClosing && users == 0
+    /// Makes an instance of a plugin in this process.
+    ///
+    /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
+    public convenience init(image: PluginImage, entry: PluginEntry, logger: Logger) async throws {
+        try await self.init(entry: entry, path: image.path, logger: logger) { services in
+            try await InProcessTransport(image: image, configuration: entry.configuration, services: services)
         }
     }
 
-    /// Makes the instance.
-    ///
-    /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
-    public init(image: PluginImage, entry: PluginEntry, logger: Logger) throws {
+    /// - Parameters:
+    ///   - path: the plugin's file, for messages.
+    ///   - open: makes the instance and the way to it; throws ``ProviderError`` with the plugin's own message.
+    init(
+        entry: PluginEntry, path: String, logger: Logger,
+        open: (InstanceServices) async throws -> any PluginTransport
+    ) async throws {
         var logger = logger
         logger[metadataKey: "plugin"] = .string(entry.name)
         let services = InstanceServices(name: entry.name, logger: logger, http: HTTPService())
-        var raw: OpaquePointer?
-        var text = [UInt8](repeating: 0, count: 1024)
-        var written = 0
-        let code: egp_code = text.withUnsafeMutableBufferPointer { buffer in
-            var message = egp_message(buffer: buffer.baseAddress, capacity: UInt64(buffer.count), length: 0)
-            defer { written = Int(min(message.length, message.capacity)) }
-            return entry.configuration.withBorderBytes { configuration in
-                image.provider.create?(services.makeTable(), configuration, &raw, &message)
-                    ?? egp_code(EGP_UNSUPPORTED)
-            }
-        }
-        guard code == egp_code(EGP_OK), let raw else {
-            let reason = String(decoding: text.prefix(written), as: UTF8.self)
-            throw HostError(
-                .plugin, "plugin \(entry.name) (\(image.path)): " + (reason.isEmpty ? "refused to start" : reason))
+        do {
+            transport = try await open(services)
+        } catch {
+            throw HostError(.plugin, "plugin \(entry.name) (\(path)): \(ProviderError(error).message)")
         }
         name = entry.name
-        descriptor = image.descriptor
-        self.image = image
+        descriptor = transport.descriptor
         self.services = services
-        instance = raw
     }
+
+    /// The verbs of each capability that the instance has.
+    public var offered: [String: Set<Verb>] { transport.offered }
 
     /// The capability, if this instance offers it.
     ///
@@ -78,130 +55,103 @@ public final class PluginInstance: @unchecked Sendable {
     public func capability<Contract: CapabilityContract>(
         _ contract: Contract.Type, timeout: Duration
     ) -> PluginCapability<Contract>? {
-        table(Contract.identifier).map { PluginCapability(plugin: self, table: $0, timeout: timeout) }
+        transport.offered[Contract.identifier] == nil ? nil : PluginCapability(plugin: self, timeout: timeout)
     }
 
-    /// A copy of the vtable of a capability, nil if this instance does not offer it or is closed.
-    func table(_ identifier: String) -> egp_capability? {
-        let table = lend { instance in
-            identifier.withBorderBytes { image.provider.capability?(instance, $0) }
+    /// Asks whether the provider could work now.
+    ///
+    /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if the plugin does not tell.
+    public func probe(timeout: Duration) async throws -> Data {
+        guard transport.offersProbe else {
+            throw ProviderError(.unsupported, "plugin \(name): does not offer probe")
         }
-        guard case .some(.some(let table)) = table else { return nil }
-        // Read before the rest, which may not be there.
-        guard table.pointee.size >= UInt32(MemoryLayout<egp_capability>.size) else {
-            services.logger.error(
-                "plugin's table of verbs is too small", metadata: ["capability": .string(identifier)])
-            return nil
-        }
-        return table.pointee
+        return try await call(.probe, Data(), timeout: timeout)
     }
 
-    /// Ends the instance. Waiting callers get an error, and the plugin hears that nobody waits; later calls throw.
+    /// The mistakes that the plugin finds in a configuration, none if it would take it.
+    ///
+    /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if the plugin does not judge configurations.
+    public func validate(_ configuration: Data) async throws -> [ConfigurationMistake] {
+        try await transport.validate(configuration)
+    }
+
+    /// Gives the instance other settings while it lives, wholly or not at all.
+    ///
+    /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if it takes a new instance.
+    public func reconfigure(_ configuration: Data) async throws {
+        guard !isClosing else { throw stopped }
+        try await transport.reconfigure(configuration)
+    }
+
+    /// Ends the instance without waiting. Waiting callers get an error, and the plugin hears that nobody waits; later
+    /// calls throw. ``ended()`` waits.
     public func close() {
-        guard lifetime.withLock({ $0.beginClosing() }) else { return }
-        for ticket in services.calls.endAll(with: stopped) { image.provider.cancel?(instance, ticket) }
-        leave()
+        state.withLock { state in
+            guard state.ending == nil else { return }
+            for ticket in services.calls.endAll(with: stopped) { transport.cancel(ticket) }
+            state.ending = Task { [transport] in await transport.close() }
+        }
     }
+
+    /// Waits for the end that ``close()`` began; bounded, because a plugin that hangs is left as it is.
+    ///
+    /// - Returns: false if it was left.
+    @discardableResult
+    public func ended() async -> Bool {
+        await state.withLock { $0.ending }?.value ?? true
+    }
+
+    private var isClosing: Bool { state.withLock { $0.ending != nil } }
 
     private var stopped: ProviderError { ProviderError(.cancelled, "plugin \(name): stopped") }
 
-    /// Lends the instance to one call into the plugin; nil once it is closing. A call that is inside while ``close()``
-    /// comes keeps the instance alive until it is out, and nobody waits for it.
-    @discardableResult
-    private func lend<R>(_ body: (OpaquePointer) -> R) -> R? {
-        guard lifetime.withLock({ $0.enter() }) else { return nil }
-        defer { leave() }
-        return body(instance)
-    }
-
-    private func leave() {
-        if lifetime.withLock({ $0.leave() }) { image.provider.destroy?(instance) }
-    }
-
-    /// Runs one verb: hands the request over and waits for the completion, the deadline or the caller's cancellation.
-    func call(_ verb: egp_verb?, named verbName: String, _ request: Data, timeout: Duration) async throws -> Data {
-        guard let verb else {
-            throw ProviderError(.unsupported, "plugin \(name): does not offer the verb \(verbName)")
+    /// Runs one call: hands the request over and waits for the completion, the deadline or the caller's cancellation.
+    func call(_ operation: PluginOperation, _ request: Data, timeout: Duration) async throws -> Data {
+        if case .verb(let capability, let verb) = operation, transport.offered[capability]?.contains(verb) != true {
+            throw ProviderError(.unsupported, "plugin \(name): does not offer the verb \(operation)")
         }
-        let ticket = services.calls.makeTicket()
-        let deadline = HostClock.now().advanced(by: timeout)
+        let call = OutgoingCall(
+            operation: operation, ticket: services.calls.makeTicket(),
+            deadline: HostClock.now().advanced(by: timeout), trace: TraceParent.random(), request: request)
         let watchdog = Task { [self] in
             try await Task.sleep(for: timeout)
-            giveUp(ticket, ProviderError(.retry, "plugin \(name): \(verbName) did not complete within \(timeout)"))
+            giveUp(
+                call.ticket, ProviderError(.retry, "plugin \(name): \(operation) did not complete within \(timeout)"))
         }
         defer { watchdog.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
-                services.calls.enter(ticket, continuation)
-                let accepted = lend { instance in
-                    request.withBorderBytes { request in
-                        var call = egp_call(
-                            size: UInt32(MemoryLayout<egp_call>.size), flags: 0, ticket: ticket,
-                            deadline_ns: deadline.nanoseconds, trace: egp_bytes(data: nil, length: 0))
-                        return verb(instance, &call, request)
-                    }
-                }
-                if accepted == nil {
-                    services.calls.end(ticket, with: .failure(stopped))
-                } else if let accepted, accepted != egp_code(EGP_OK) {
-                    let code = ResultCode(borderCode: accepted) ?? .terminal
-                    services.calls.end(
-                        ticket, with: .failure(ProviderError(code, "plugin \(name): refused the verb \(verbName)")))
+                services.calls.enter(call.ticket, continuation)
+                if isClosing {
+                    services.calls.end(call.ticket, with: .failure(stopped))
+                } else {
+                    transport.start(call)
                 }
                 // A cancellation before the ticket was entered found nothing to give up.
-                if Task.isCancelled { giveUp(ticket, CancellationError()) }
+                if Task.isCancelled { giveUp(call.ticket, CancellationError()) }
             }
         } onCancel: {
-            giveUp(ticket, CancellationError())
+            giveUp(call.ticket, CancellationError())
         }
     }
 
     private func giveUp(_ ticket: UInt64, _ error: any Error) {
         guard services.calls.end(ticket, with: .failure(error)) else { return }
-        lend { image.provider.cancel?($0, ticket) }
+        transport.cancel(ticket)
     }
 }
 
-/// One capability of one instance, typed.
-///
-/// Sendable: the table is a copy of C function pointers that the ABI tags [any-thread].
-public struct PluginCapability<Contract: CapabilityContract>: CapabilityClient, @unchecked Sendable {
-    private let plugin: PluginInstance
-    private let table: egp_capability
-    private let timeout: Duration
-
-    init(plugin: PluginInstance, table: egp_capability, timeout: Duration) {
-        self.plugin = plugin
-        self.table = table
-        self.timeout = timeout
-    }
-
-    public func ensure(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>] {
-        try await run(table.ensure, "ensure", BatchRequest(items: items))
-    }
-
-    public func remove(_ items: [Contract.Reference]) async throws -> [ItemResult<Nothing>] {
-        try await run(table.remove, "remove", BatchRequest(items: items))
-    }
-
-    public func prune(keeping items: [Contract.Reference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
-        try await run(table.prune, "prune", BatchRequest(items: items, namespaces: namespaces))
-    }
-
-    public func status(_ items: [Contract.Reference]) async throws -> [ItemResult<Contract.Observed>] {
-        try await run(table.status, "status", BatchRequest(items: items))
-    }
-
-    private func run<Item: Codable & Sendable, Observed: Codable & Sendable & Equatable>(
-        _ verb: egp_verb?, _ name: String, _ request: BatchRequest<Item>
-    ) async throws -> [ItemResult<Observed>] {
-        let body = try JSONEncoder().encode(request)
-        let answer = try await plugin.call(verb, named: "\(Contract.identifier) \(name)", body, timeout: timeout)
-        do {
-            return try JSONDecoder().decode(BatchResult<Observed>.self, from: answer).items
-        } catch let error as DecodingError {
-            throw ProviderError(
-                .terminal, "plugin \(plugin.name): \(Contract.identifier) \(name) answered wrongly: \(error.oneLine)")
+/// W3C Trace Context, version 00 (https://www.w3.org/TR/trace-context/).
+enum TraceParent {
+    /// A new trace with its first span, sampled.
+    static func random() -> String {
+        var generator = SystemRandomNumberGenerator()
+        func hex(_ value: UInt64) -> String {
+            let digits = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - digits.utf8.count) + digits
         }
+        // Neither id may be all zeros.
+        let trace = hex(generator.next()) + hex(generator.next(upperBound: .max) + 1)
+        return "00-\(trace)-\(hex(generator.next(upperBound: .max) + 1))-01"
     }
 }

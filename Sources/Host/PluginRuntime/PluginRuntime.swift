@@ -9,12 +9,12 @@ public struct PluginRuntime: Sendable {
     ///
     /// - Parameter directory: where relative paths start.
     /// - Throws: ``HostError`` for the first plugin that cannot be used; those started before it are ended.
-    public init(_ entries: [PluginEntry], directory: String, logger: Logger) throws {
+    public init(_ entries: [PluginEntry], directory: String, logger: Logger) async throws {
         var started: [PluginInstance] = []
         do {
             for entry in entries {
                 let image = try PluginImage(path: entry.file(in: directory))
-                started.append(try PluginInstance(image: image, entry: entry, logger: logger))
+                started.append(try await PluginInstance(image: image, entry: entry, logger: logger))
                 logger.info(
                     "plugin started",
                     metadata: [
@@ -24,7 +24,8 @@ public struct PluginRuntime: Sendable {
                     ])
             }
         } catch {
-            for instance in started { instance.close() }
+            for instance in started.reversed() { instance.close() }
+            for instance in started { await instance.ended() }
             throw error
         }
         instances = started
@@ -46,8 +47,13 @@ public struct PluginRuntime: Sendable {
                 + (offered.isEmpty ? "nothing" : offered.joined(separator: ", ")))
     }
 
-    /// Ends all instances, last first.
+    /// Ends all instances, last first, without waiting.
     public func close() {
         for instance in instances.reversed() { instance.close() }
+    }
+
+    /// Waits for the end that ``close()`` began.
+    public func ended() async {
+        for instance in instances { await instance.ended() }
     }
 }

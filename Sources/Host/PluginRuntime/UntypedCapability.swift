@@ -1,18 +1,15 @@
 import FoundationEssentials
-import ProviderAPI
 import ProviderKit
 
 /// One capability of one instance as JSON in, JSON out: for people who call plugins by hand.
-///
-/// Sendable: the table is a copy of C function pointers that the ABI tags [any-thread].
-public struct UntypedCapability: @unchecked Sendable {
+public struct UntypedCapability: Sendable {
     public let identifier: String
     private let plugin: PluginInstance
-    private let table: egp_capability
+    private let verbs: Set<Verb>
 
     /// - Throws: ``HostError`` that names the capabilities of the plugin, if this is none of them.
     public init(_ identifier: String, of plugin: PluginInstance) throws {
-        guard let table = plugin.table(identifier) else {
+        guard let verbs = plugin.offered[identifier] else {
             throw HostError(
                 .plugin,
                 "plugin \(plugin.name): does not offer the capability \"\(identifier)\"; allowed are "
@@ -20,11 +17,11 @@ public struct UntypedCapability: @unchecked Sendable {
         }
         self.identifier = identifier
         self.plugin = plugin
-        self.table = table
+        self.verbs = verbs
     }
 
-    /// The verbs that are not NULL.
-    public var offeredVerbs: [Verb] { Verb.allCases.filter { function($0) != nil } }
+    /// In the order of ``Verb``.
+    public var offeredVerbs: [Verb] { Verb.allCases.filter(verbs.contains) }
 
     /// The offered verb of that name.
     ///
@@ -51,17 +48,6 @@ public struct UntypedCapability: @unchecked Sendable {
             throw ProviderError(
                 .invalid, "request: \(request.count) bytes; at most \(BatchLimits.maximumBytes) are allowed")
         }
-        return try await plugin.call(
-            function(verb), named: "\(identifier) \(verb.rawValue)", request, timeout: timeout)
-    }
-
-    private func function(_ verb: Verb) -> egp_verb? {
-        switch verb {
-        case .ensure: table.ensure
-        case .remove: table.remove
-        case .check: table.check
-        case .prune: table.prune
-        case .status: table.status
-        }
+        return try await plugin.call(.verb(capability: identifier, verb), request, timeout: timeout)
     }
 }

@@ -23,9 +23,22 @@ public enum Daemon {
     public static func run(configurationPath: String) async throws {
         let configuration = try HostConfiguration.load(path: configurationPath)
         let logger = makeLogger(configuration)
-        let plugins = try PluginRuntime(
+        let plugins = try await PluginRuntime(
             configuration.plugins, directory: configuration.effectivePluginDirectory, logger: logger)
-        defer { plugins.close() }
+        let outcome: Result<Void, any Error>
+        do {
+            outcome = .success(try await run(configuration, plugins, logger))
+        } catch {
+            outcome = .failure(error)
+        }
+        plugins.close()
+        await plugins.ended()
+        try outcome.get()
+    }
+
+    private static func run(
+        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ logger: Logger
+    ) async throws {
         let clientConfiguration = try loadClientConfiguration(configuration)
         let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
         let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)

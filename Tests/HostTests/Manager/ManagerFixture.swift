@@ -76,7 +76,7 @@ struct ManagerFixture {
         }
         let configuration = try pluginConfiguration(endpoint: endpoint)
         let products = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
-        plugins = try PluginRuntime(
+        plugins = try await PluginRuntime(
             [
                 PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
                 PluginEntry(name: "azure-vmss", path: "libAzureVMSS.so", configuration: configuration),

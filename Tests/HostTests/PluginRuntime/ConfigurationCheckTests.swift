@@ -20,13 +20,13 @@ import Testing
 
     private func errors(_ text: String, depth: ConfigurationCheck.Depth = .instances) async throws -> [String] {
         try await withFile(text) { path, example in
-            ConfigurationCheck(path: path, depth: depth, logger: logger).errors
+            await ConfigurationCheck(path: path, depth: depth, logger: logger).errors
                 .map { $0.replacing(path, with: "host.yaml").replacing(example.path, with: "EXAMPLE") }
         }
     }
 
-    @Test func aFileThatCannotBeReadIsOneLine() {
-        let check = ConfigurationCheck(path: "/nonexistent/host.yaml", depth: .instances, logger: logger)
+    @Test func aFileThatCannotBeReadIsOneLine() async {
+        let check = await ConfigurationCheck(path: "/nonexistent/host.yaml", depth: .instances, logger: logger)
         #expect(check.errors == ["/nonexistent/host.yaml: cannot be read: there is no such file"])
     }
 
@@ -87,7 +87,7 @@ import Testing
     @Test func goodPluginsAreDescribed() async throws {
         let text = "role: manager\nplugins: [{ name: fixed, path: EXAMPLE, config: { wrong: 1 } }]"
         try await withFile(text) { path, example in
-            let check = ConfigurationCheck(path: path, depth: .files, logger: logger)
+            let check = await ConfigurationCheck(path: path, depth: .files, logger: logger)
             let plugin = try #require(check.plugins.first)
             #expect(plugin.name == "fixed" && plugin.provider == "StaticLB" && plugin.version == "1.0.0")
             #expect(plugin.capabilities == ["load-balancer/1"])

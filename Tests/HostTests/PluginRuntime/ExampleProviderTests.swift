@@ -12,7 +12,7 @@ import Testing
     private func withProvider<R>(_ body: (PluginRuntime) async throws -> R) async throws -> R {
         let example = try ExampleProvider()
         defer { example.remove() }
-        let runtime = try PluginRuntime([example.entry()], directory: "/", logger: logger)
+        let runtime = try await PluginRuntime([example.entry()], directory: "/", logger: logger)
         defer { runtime.close() }
         return try await body(runtime)
     }
@@ -61,7 +61,7 @@ import Testing
         defer { example.remove() }
         var seen: [[Int?]] = []
         for order in [["x", "y"], ["y", "x"]] {
-            let runtime = try PluginRuntime([example.entry()], directory: "/", logger: logger)
+            let runtime = try await PluginRuntime([example.entry()], directory: "/", logger: logger)
             defer { runtime.close() }
             let balancer = try runtime.require(LoadBalancer.self, timeout: .seconds(5))
             let results = try await balancer.ensure(order.map(desired))
@@ -192,11 +192,11 @@ import Testing
         (#"{"frontendIP": "10.0.0.4", "firstPort": 1, "color": 1}"#, "configuration.color: is unknown; known are"),
         (#"{"frontendIP": "10.0.0.4", "#, "configuration: must be a string"),
     ])
-    func aBadConfigurationIsRefusedAndItsFieldNamed(configuration: String, reason: String) throws {
+    func aBadConfigurationIsRefusedAndItsFieldNamed(configuration: String, reason: String) async throws {
         let example = try ExampleProvider()
         defer { example.remove() }
         do {
-            _ = try PluginRuntime([example.entry(configuration)], directory: "/", logger: logger)
+            _ = try await PluginRuntime([example.entry(configuration)], directory: "/", logger: logger)
             Issue.record("must be refused")
         } catch let error as HostError {
             #expect(error.message.hasPrefix("plugin fixed (\(example.path)): \(reason)"), "\(error.message)")

@@ -89,15 +89,15 @@ private let item = LoadBalancer.Desired(
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let path = try workshop.build("plugin", source)
-        let runtime = try PluginRuntime(
+        let runtime = try await PluginRuntime(
             [PluginEntry(name: "c", path: path, configuration: Data(config.utf8))], directory: "/", logger: logger)
         defer { runtime.close() }
         return try await body(runtime.require(LoadBalancer.self, timeout: timeout))
     }
 
-    private func failure(_ entries: [PluginEntry], directory: String = "/nonexistent") -> String? {
+    private func failure(_ entries: [PluginEntry], directory: String = "/nonexistent") async -> String? {
         do {
-            _ = try PluginRuntime(entries, directory: directory, logger: logger)
+            _ = try await PluginRuntime(entries, directory: directory, logger: logger)
             return nil
         } catch {
             return String(describing: error)
@@ -126,41 +126,41 @@ private let item = LoadBalancer.Desired(
         }
     }
 
-    @Test func aMissingFileIsNamed() {
-        let message = failure([PluginEntry(name: "x", path: "libNone.so", configuration: Data("{}".utf8))])
+    @Test func aMissingFileIsNamed() async {
+        let message = await failure([PluginEntry(name: "x", path: "libNone.so", configuration: Data("{}".utf8))])
         #expect(message == "plugin /nonexistent/libNone.so: No such file or directory")
     }
 
-    @Test func aFileThatIsNoPluginIsRefused() throws {
+    @Test func aFileThatIsNoPluginIsRefused() async throws {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let text = workshop.folder.appending(path: "libText.so")
         try Data("hello".utf8).write(to: text)
-        let message = failure([PluginEntry(name: "x", path: text.path, configuration: Data("{}".utf8))])
+        let message = await failure([PluginEntry(name: "x", path: text.path, configuration: Data("{}".utf8))])
         #expect(message?.contains("is no loadable shared object") == true)
         let other = try workshop.build("other", "int unrelated(void) { return 1; }")
-        let otherMessage = failure([PluginEntry(name: "x", path: other, configuration: Data("{}".utf8))])
+        let otherMessage = await failure([PluginEntry(name: "x", path: other, configuration: Data("{}".utf8))])
         #expect(otherMessage?.contains("is no provider plugin: it exports no egp_provider_entry") == true)
-        let directory = failure([PluginEntry(name: "x", path: workshop.folder.path, configuration: Data("{}".utf8))])
+        let directory = await failure([PluginEntry(name: "x", path: workshop.folder.path, configuration: Data("{}".utf8))])
         #expect(directory?.contains("is not a regular file") == true)
     }
 
-    @Test func anotherABIVersionIsRefused() throws {
+    @Test func anotherABIVersionIsRefused() async throws {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let path = try workshop.build("future", source(verb: goodVerb, version: "0x10009"))
-        let message = failure([PluginEntry(name: "x", path: path, configuration: Data("{}".utf8))])
+        let message = await failure([PluginEntry(name: "x", path: path, configuration: Data("{}".utf8))])
         #expect(message == "plugin \(path): speaks ABI version 1.9 and needs a newer host; this host speaks version 1.0 only")
     }
 
-    @Test func thePluginsOwnRefusalIsShown() throws {
+    @Test func thePluginsOwnRefusalIsShown() async throws {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let refuse = """
             memcpy(e->buffer, "field x: must be 1", 18); e->length = 18; return EGP_INVALID;
             """
         let path = try workshop.build("refusing", source(verb: goodVerb, create: refuse))
-        let message = failure([PluginEntry(name: "mine", path: path, configuration: Data("{}".utf8))])
+        let message = await failure([PluginEntry(name: "mine", path: path, configuration: Data("{}".utf8))])
         #expect(message == "plugin mine (\(path)): field x: must be 1")
     }
 
@@ -168,7 +168,7 @@ private let item = LoadBalancer.Desired(
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let path = try workshop.build("plugin", source(verb: goodVerb))
-        let runtime = try PluginRuntime(
+        let runtime = try await PluginRuntime(
             [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", logger: logger)
         defer { runtime.close() }
         #expect(throws: HostError.self) { try runtime.require(Tunnel.self, timeout: .seconds(1)) }
@@ -256,7 +256,7 @@ private let item = LoadBalancer.Desired(
             .replacing("destroy(egp_instance *i) {}", with: "destroy(egp_instance *i) { note(\"destroy\"); }")
             .replacing("uint64_t ticket) {}", with: "uint64_t ticket) { note(\"cancel \"); }")
         let path = try workshop.build("slow", note + "\n" + code)
-        let runtime = try PluginRuntime(
+        let runtime = try await PluginRuntime(
             [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", logger: logger)
         let capability = try runtime.require(LoadBalancer.self, timeout: .seconds(5))
         let call = Task { try await capability.ensure([item]) }
@@ -266,6 +266,7 @@ private let item = LoadBalancer.Desired(
         #expect(read() == "begin cancel ")
         let error = await #expect(throws: ProviderError.self) { _ = try await call.value }
         #expect(error?.code == .cancelled)
+        await runtime.ended()
         #expect(read() == "begin cancel end destroy")
         await #expect(throws: ProviderError.self) { _ = try await capability.ensure([item]) }
         #expect(read() == "begin cancel end destroy")

@@ -27,6 +27,8 @@ final class CallTable: Sendable {
         state.withLock { $0.waiting[ticket] = continuation }
     }
 
+    func isWaiting(_ ticket: UInt64) -> Bool { state.withLock { $0.waiting[ticket] != nil } }
+
     /// Ends a call.
     ///
     /// - Returns: false if nobody waits under this ticket: it was never given, or has ended before.

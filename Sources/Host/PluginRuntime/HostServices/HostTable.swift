@@ -1,25 +1,10 @@
 import FoundationEssentials
-import Glibc
-import Logging
 import ProviderAPI
 import ProviderKit
 
-/// The host's side of one plugin instance: what `egp_host.context` points to.
-///
-/// Kept alive for the life of the process, because a plugin that breaks its contract may call after destroy.
-final class InstanceServices: Sendable {
-    let name: String
-    let logger: Logger
-    let calls = CallTable()
-    let http: HTTPService
-
-    init(name: String, logger: Logger, http: HTTPService) {
-        self.name = name
-        self.logger = logger
-        self.http = http
-    }
-
-    /// The vtable for this instance. It holds a reference to the instance for ever.
+extension InstanceServices {
+    /// The vtable for this instance. It holds a reference to the instance for ever, because a plugin that breaks its
+    /// contract may call after destroy.
     func makeTable() -> UnsafePointer<egp_host> {
         var services = egp_host()
         services.size = UInt32(MemoryLayout<egp_host>.size)
@@ -35,16 +20,6 @@ final class InstanceServices: Sendable {
     }
 }
 
-/// The clock of every deadline that crosses the border.
-enum HostClock {
-    /// CLOCK_MONOTONIC.
-    static func now() -> HostInstant {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return HostInstant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
-    }
-}
-
 private func services(_ context: UnsafeMutableRawPointer?) -> InstanceServices? {
     context.map { Unmanaged<InstanceServices>.fromOpaque($0).takeUnretainedValue() }
 }
@@ -52,20 +27,10 @@ private func services(_ context: UnsafeMutableRawPointer?) -> InstanceServices? 
 private func hostLog(
     _ context: UnsafeMutableRawPointer?, _ level: egp_log_level, _ message: egp_bytes, _ metadata: egp_bytes
 ) {
-    guard let services = services(context) else { return }
-    let level: Logger.Level =
-        switch level {
-        case egp_log_level(EGP_LOG_TRACE): .trace
-        case egp_log_level(EGP_LOG_DEBUG): .debug
-        case egp_log_level(EGP_LOG_INFO): .info
-        case egp_log_level(EGP_LOG_NOTICE): .notice
-        case egp_log_level(EGP_LOG_WARNING): .warning
-        default: .error
-        }
-    guard services.logger.logLevel <= level else { return }
+    let level = LogLevel(rawValue: level) ?? .error
+    guard let services = services(context), services.isLogEnabled(level) else { return }
     let fields = (try? JSONDecoder().decode([String: String].self, from: metadata.copied)) ?? [:]
-    let text = message.text
-    services.logger.log(level: level, "\(text)", metadata: fields.mapValues { .string($0) })
+    services.log(level, message.text, fields)
 }
 
 private func hostNow(_ context: UnsafeMutableRawPointer?) -> Int64 { HostClock.now().nanoseconds }
@@ -74,31 +39,34 @@ private func hostComplete(
     _ context: UnsafeMutableRawPointer?, _ ticket: UInt64, _ completion: UnsafePointer<egp_completion>
 ) {
     guard let services = services(context) else { return }
-    // Read before the rest, which may not be there.
-    guard completion.pointee.size >= UInt32(MemoryLayout<egp_completion>.size) else {
-        let error = ProviderError(
-            .terminal,
-            "plugin \(services.name): egp_completion of \(completion.pointee.size) bytes; "
-                + "at least \(MemoryLayout<egp_completion>.size) are needed")
-        services.calls.end(ticket, with: .failure(error))
-        return
-    }
-    let raw = completion.pointee
-    let result: Result<Data, any Error>
-    if raw.code == egp_code(EGP_OK) {
-        result =
-            raw.result.length <= UInt64(BatchLimits.maximumBytes)
-            ? .success(raw.result.copied)
-            : .failure(
-                ProviderError(.terminal, "plugin \(services.name): result exceeds \(BatchLimits.maximumBytes) bytes"))
-    } else {
-        let code = ResultCode(borderCode: raw.code) ?? .terminal
-        let delay = raw.retry_after_ns > 0 ? Int(raw.retry_after_ns / 1_000_000) : nil
-        result = .failure(ProviderError(code, raw.message.text, retryAfterMilliseconds: delay))
-    }
-    if !services.calls.end(ticket, with: result) {
-        services.logger.warning(
-            "plugin completed a call that nobody waits for", metadata: ["ticket": .stringConvertible(ticket)])
+    services.complete(ticket, PluginCompletion(completion, of: services.name))
+}
+
+extension PluginCompletion {
+    /// - Parameter plugin: its name, for messages.
+    init(_ border: UnsafePointer<egp_completion>, of plugin: String) {
+        // Read before the rest, which may not be there.
+        guard border.pointee.size >= UInt32(MemoryLayout<egp_completion>.size) else {
+            self.init(
+                code: .terminal,
+                message: "plugin \(plugin): egp_completion of \(border.pointee.size) bytes; "
+                    + "at least \(MemoryLayout<egp_completion>.size) are needed")
+            return
+        }
+        let raw = border.pointee
+        guard raw.code != egp_code(EGP_OK) else {
+            // One byte more than allowed is enough to refuse it.
+            var result = raw.result
+            result.length = min(result.length, UInt64(BatchLimits.maximumBytes) + 1)
+            self.init(code: .ok, result: result.copied)
+            return
+        }
+        var message = raw.message
+        message.length = min(message.length, UInt64(EGP_MAXIMUM_MESSAGE))
+        self.init(
+            code: ResultCode(failureCode: raw.code), message: message.text,
+            retryAfterMilliseconds: raw.retry_after_ns > 0 ? Int(raw.retry_after_ns / 1_000_000) : nil,
+            reason: raw.reason.length > 0 && raw.reason.length <= 64 ? raw.reason.text : nil)
     }
 }
 
@@ -116,16 +84,7 @@ private func hostSend(
         method: raw.method.text, url: raw.url.text, headers: headers, body: raw.body.copied,
         deadline: HostInstant(nanoseconds: raw.deadline_ns))
     let reply = HTTPReply(done: done, context: doneContext)
-    let http = services.http
-    Task {
-        do {
-            let timeout = HostClock.now().duration(to: exchange.deadline)
-            reply.deliver(try await http.send(exchange, timeout: timeout))
-        } catch {
-            reply.deliver(ProviderError(error))
-        }
-    }
-    return egp_code(EGP_OK)
+    return services.send(exchange) { reply.deliver($0) }.borderCode
 }
 
 /// The plugin's callback and its context, to be called once.
@@ -135,7 +94,14 @@ private struct HTTPReply: @unchecked Sendable {
     let done: egp_http_done
     let context: UnsafeMutableRawPointer?
 
-    func deliver(_ response: HTTPResponse) {
+    func deliver(_ result: Result<HTTPResponse, ProviderError>) {
+        switch result {
+        case .success(let response): deliver(response)
+        case .failure(let error): deliver(error)
+        }
+    }
+
+    private func deliver(_ response: HTTPResponse) {
         let headers = (try? BorderHeaders.encode(response.headers)) ?? Data()
         headers.withBorderBytes { headers in
             response.body.withBorderBytes { body in
@@ -148,7 +114,7 @@ private struct HTTPReply: @unchecked Sendable {
         }
     }
 
-    func deliver(_ error: ProviderError) {
+    private func deliver(_ error: ProviderError) {
         error.message.withBorderBytes { message in
             var raw = Self.empty(error.code == .ok ? .retry : error.code)
             raw.message = message
