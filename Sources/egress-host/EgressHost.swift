@@ -8,7 +8,7 @@ import Logging
 struct EgressHost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "egress-host", abstract: "Egress gateway daemon: manager, gateway or node, by its host.yaml.",
-        subcommands: [Run.self, CheckConfig.self])
+        subcommands: [Run.self, CheckConfig.self, PluginProcessCommand.self])
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Run until SIGTERM or SIGINT.")
@@ -44,6 +44,15 @@ struct EgressHost: AsyncParsableCommand {
                 print(plugin.name, plugin.provider, plugin.version, plugin.capabilities.joined(separator: ","))
             }
             print("ok")
+        }
+    }
+
+    /// Started by the host itself for a plugin with `isolation: process`.
+    struct PluginProcessCommand: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(commandName: "plugin-process", shouldDisplay: false)
+
+        func run() async throws {
+            throw ExitCode(await PluginProcess.run())
         }
     }
 }

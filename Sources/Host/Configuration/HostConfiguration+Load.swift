@@ -113,12 +113,27 @@ extension HostConfiguration {
     private static func readPlugins(_ reader: SettingsReader) -> [PluginEntry] {
         var names = Set<String>()
         return reader.list("plugins").compactMap { entry in
-            entry.allowOnly(["name", "path", "config"])
+            entry.allowOnly(["name", "path", "config", "isolation", "memoryLimitMiB"])
             guard let name = entry.requiredString("name"), let path = entry.requiredString("path") else { return nil }
             if !names.insert(name).inserted {
                 entry.report("name", "is \"\(name)\" a second time; names must be unique in the list")
             }
-            return PluginEntry(name: name, path: path, configuration: entry.json("config"), line: entry.line)
+            return PluginEntry(
+                name: name, path: path, configuration: entry.json("config"), line: entry.line,
+                isolation: readIsolation(entry))
+        }
+    }
+
+    private static func readIsolation(_ entry: SettingsReader) -> PluginIsolation {
+        let limit = entry.integer("memoryLimitMiB", in: 32...65_536)
+        switch entry.string("isolation") ?? "in-process" {
+        case "in-process":
+            if limit != nil { entry.report("memoryLimitMiB", "is only for isolation: process") }
+            return .inProcess
+        case "process": return .process(memoryLimitMiB: limit ?? PluginIsolation.defaultMemoryLimitMiB)
+        case let other:
+            entry.report("isolation", "is \"\(other)\"; allowed are in-process, process")
+            return .inProcess
         }
     }
 

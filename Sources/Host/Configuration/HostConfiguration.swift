@@ -15,8 +15,27 @@ public enum Role: String, Sendable, CaseIterable {
     }
 }
 
+/// Where a plugin runs.
+public enum PluginIsolation: Sendable, Equatable, Codable {
+    /// In the host itself: a trap of the plugin ends the host.
+    case inProcess
+    /// In a child of the host, which is restarted when it ends, and ended when it holds more memory than this.
+    case process(memoryLimitMiB: Int)
+
+    /// Resident memory of a plugin's process unless its entry says otherwise. One that does nothing holds about 20 MiB.
+    public static let defaultMemoryLimitMiB = 512
+
+    /// As host.yaml spells it.
+    public var name: String {
+        switch self {
+        case .inProcess: "in-process"
+        case .process: "process"
+        }
+    }
+}
+
 /// One entry of the plugin list.
-public struct PluginEntry: Sendable, Equatable {
+public struct PluginEntry: Sendable, Equatable, Codable {
     /// Unique within the list; names the instance in logs.
     public var name: String
     /// File name relative to the plugin directory, or an absolute path.
@@ -25,8 +44,12 @@ public struct PluginEntry: Sendable, Equatable {
     public var configuration: Data
     /// Where the entry begins in its file, from 1, for messages; nil if it comes from no file.
     public var line: Int?
+    public var isolation: PluginIsolation
 
-    public init(name: String, path: String, configuration: Data, line: Int? = nil) {
+    public init(
+        name: String, path: String, configuration: Data, line: Int? = nil, isolation: PluginIsolation = .inProcess
+    ) {
+        self.isolation = isolation
         self.name = name
         self.path = path
         self.configuration = configuration

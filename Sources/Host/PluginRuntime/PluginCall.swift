@@ -46,8 +46,8 @@ public struct PluginCall: Sendable {
                 .configuration,
                 "plugin \"\(plugin)\" is not in the list; " + (names.isEmpty ? "it is empty" : "allowed are \(names)"))
         }
-        let image = try PluginImage(path: entry.file(in: configuration.effectivePluginDirectory))
-        let instance = try await PluginInstance(image: image, entry: entry, logger: logger)
+        let instance = try await PluginInstance.open(
+            entry, in: configuration.effectivePluginDirectory, logger: logger)
         let result: Result<Data, any Error>
         do {
             let untyped = try UntypedCapability(capability, of: instance)

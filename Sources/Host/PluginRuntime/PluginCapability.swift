@@ -35,6 +35,7 @@ public struct PluginCapability<Contract: CapabilityContract>: CapabilityClient {
         do {
             return try JSONDecoder().decode(BatchResult<Observed>.self, from: answer).items
         } catch let error as DecodingError {
+            plugin.services.report(.violation, "\(operation) answered wrongly (P-14): \(error.oneLine)")
             throw ProviderError(.terminal, "plugin \(plugin.name): \(operation) answered wrongly: \(error.oneLine)")
         }
     }

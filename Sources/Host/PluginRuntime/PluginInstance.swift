@@ -8,6 +8,9 @@ public final class PluginInstance: Sendable {
     public let name: String
     public let descriptor: ProviderDescriptor
     let services: InstanceServices
+    /// How it is reached, for people.
+    public let isolation: PluginIsolation
+    public let file: String
 
     private let transport: any PluginTransport
     private let state = Mutex(State())
@@ -21,7 +24,12 @@ public final class PluginInstance: Sendable {
     ///
     /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
     public convenience init(image: PluginImage, entry: PluginEntry, logger: Logger) async throws {
-        try await self.init(entry: entry, path: image.path, logger: logger) { services in
+        try await self.init(image: image, entry: entry, logger: logger, books: nil)
+    }
+
+    /// - Parameter books: where its faults are counted; nil: its own.
+    convenience init(image: PluginImage, entry: PluginEntry, logger: Logger, books: InstanceGuard?) async throws {
+        try await self.init(entry: entry, path: image.path, logger: logger, books: books) { services in
             try await InProcessTransport(image: image, configuration: entry.configuration, services: services)
         }
     }
@@ -30,20 +38,51 @@ public final class PluginInstance: Sendable {
     ///   - path: the plugin's file, for messages.
     ///   - open: makes the instance and the way to it; throws ``ProviderError`` with the plugin's own message.
     init(
-        entry: PluginEntry, path: String, logger: Logger,
+        entry: PluginEntry, path: String, logger: Logger, books: InstanceGuard? = nil,
         open: (InstanceServices) async throws -> any PluginTransport
     ) async throws {
         var logger = logger
         logger[metadataKey: "plugin"] = .string(entry.name)
-        let services = InstanceServices(name: entry.name, logger: logger, http: HTTPService())
+        let services = InstanceServices(
+            name: entry.name, logger: logger, http: HTTPService(),
+            books: books ?? InstanceGuard(name: entry.name, logger: logger))
         do {
             transport = try await open(services)
         } catch {
             throw HostError(.plugin, "plugin \(entry.name) (\(path)): \(ProviderError(error).message)")
         }
         name = entry.name
+        file = path
+        isolation = entry.isolation
         descriptor = transport.descriptor
         self.services = services
+    }
+
+    /// Makes the instance of an entry in the way its ``PluginEntry/isolation`` says.
+    ///
+    /// - Parameter directory: where relative paths start.
+    /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
+    public static func open(_ entry: PluginEntry, in directory: String, logger: Logger) async throws -> PluginInstance {
+        let path = entry.file(in: directory)
+        guard case .process(let memoryLimit) = entry.isolation else {
+            return try await PluginInstance(image: PluginImage(path: path), entry: entry, logger: logger)
+        }
+        var located = entry
+        located.path = path
+        let program = try ChildProcess.hostProgram()
+        return try await PluginInstance(entry: entry, path: path, logger: logger) { [located] services in
+            try await ChildTransport(
+                entry: located, program: program, memoryLimit: memoryLimit << 20, services: services)
+        }
+    }
+
+    /// How it fares, for people.
+    public var status: PluginStatus {
+        let summary = services.books.summary
+        return PluginStatus(
+            name: name, provider: descriptor.name, version: descriptor.version, capabilities: descriptor.capabilities,
+            file: file, isolation: isolation.name, state: summary.state, reason: summary.reason,
+            retryInSeconds: summary.retryInSeconds, calls: summary.calls, faults: summary.faults)
     }
 
     /// The verbs of each capability that the instance has.
@@ -57,6 +96,9 @@ public final class PluginInstance: Sendable {
     ) -> PluginCapability<Contract>? {
         transport.offered[Contract.identifier] == nil ? nil : PluginCapability(plugin: self, timeout: timeout)
     }
+
+    /// Whether ``probe(timeout:)`` asks anybody.
+    public var offersProbe: Bool { transport.offersProbe }
 
     /// Asks whether the provider could work now.
     ///
@@ -88,7 +130,8 @@ public final class PluginInstance: Sendable {
     public func close() {
         state.withLock { state in
             guard state.ending == nil else { return }
-            for ticket in services.calls.endAll(with: stopped) { transport.cancel(ticket) }
+            let end = UnansweredCall(end: .abandoned, error: stopped)
+            for ticket in services.calls.endAll(with: end) { transport.cancel(ticket) }
             state.ending = Task { [transport] in await transport.close() }
         }
     }
@@ -105,25 +148,47 @@ public final class PluginInstance: Sendable {
 
     private var stopped: ProviderError { ProviderError(.cancelled, "plugin \(name): stopped") }
 
-    /// Runs one call: hands the request over and waits for the completion, the deadline or the caller's cancellation.
+    /// Runs one call, unless the instance is quarantined, and keeps the books on it.
+    ///
+    /// - Throws: ``ProviderError``, or `CancellationError` if the caller was cancelled.
     func call(_ operation: PluginOperation, _ request: Data, timeout: Duration) async throws -> Data {
         if case .verb(let capability, let verb) = operation, transport.offered[capability]?.contains(verb) != true {
             throw ProviderError(.unsupported, "plugin \(name): does not offer the verb \(operation)")
         }
+        let books = services.books
+        try books.admit()
+        do {
+            let answer = try await perform(operation, request, timeout: timeout)
+            books.ended(.completed, "\(operation)")
+            return answer
+        } catch let end as UnansweredCall {
+            books.ended(end.end, "\(operation)")
+            throw end.error
+        } catch let error as ProviderError {
+            books.ended(.completed, "\(operation)")
+            throw error
+        } catch {
+            books.ended(.abandoned, "\(operation)")
+            throw error
+        }
+    }
+
+    /// Hands the request over and waits for the completion, the deadline or the caller's cancellation.
+    private func perform(_ operation: PluginOperation, _ request: Data, timeout: Duration) async throws -> Data {
         let call = OutgoingCall(
             operation: operation, ticket: services.calls.makeTicket(),
             deadline: HostClock.now().advanced(by: timeout), trace: TraceParent.random(), request: request)
         let watchdog = Task { [self] in
             try await Task.sleep(for: timeout)
-            giveUp(
-                call.ticket, ProviderError(.retry, "plugin \(name): \(operation) did not complete within \(timeout)"))
+            let error = ProviderError(.retry, "plugin \(name): \(operation) did not complete within \(timeout)")
+            giveUp(call.ticket, UnansweredCall(end: .overrun, error: error))
         }
         defer { watchdog.cancel() }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 services.calls.enter(call.ticket, continuation)
                 if isClosing {
-                    services.calls.end(call.ticket, with: .failure(stopped))
+                    services.calls.end(call.ticket, with: .failure(UnansweredCall(end: .abandoned, error: stopped)))
                 } else {
                     transport.start(call)
                 }

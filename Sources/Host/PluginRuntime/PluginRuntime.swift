@@ -13,14 +13,15 @@ public struct PluginRuntime: Sendable {
         var started: [PluginInstance] = []
         do {
             for entry in entries {
-                let image = try PluginImage(path: entry.file(in: directory))
-                started.append(try await PluginInstance(image: image, entry: entry, logger: logger))
+                let instance = try await PluginInstance.open(entry, in: directory, logger: logger)
+                started.append(instance)
                 logger.info(
                     "plugin started",
                     metadata: [
-                        "plugin": .string(entry.name), "provider": .string(image.descriptor.name),
-                        "version": .string(image.descriptor.version),
-                        "capabilities": .string(image.descriptor.capabilities.joined(separator: ",")),
+                        "plugin": .string(entry.name), "isolation": .string(entry.isolation.name),
+                        "provider": .string(instance.descriptor.name),
+                        "version": .string(instance.descriptor.version),
+                        "capabilities": .string(instance.descriptor.capabilities.joined(separator: ",")),
                     ])
             }
         } catch {

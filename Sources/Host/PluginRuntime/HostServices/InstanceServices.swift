@@ -11,10 +11,12 @@ final class InstanceServices: Sendable {
     let name: String
     let logger: Logger
     let calls = CallTable()
+    let books: InstanceGuard
     private let http: HTTPService
 
-    init(name: String, logger: Logger, http: HTTPService) {
+    init(name: String, logger: Logger, http: HTTPService, books: InstanceGuard) {
         self.name = name
+        self.books = books
         self.logger = logger
         self.http = http
     }
@@ -54,8 +56,14 @@ final class InstanceServices: Sendable {
     ///   - message: more than the code says; nil if there is no more.
     func refuse(_ ticket: UInt64, _ code: ResultCode, _ message: String? = nil) {
         let message = message ?? "refused the call"
-        calls.end(ticket, with: .failure(ProviderError(code, "plugin \(name): \(message)")))
+        let error = ProviderError(code, "plugin \(name): \(message)")
+        // Who could not take the call has not shown how it works.
+        let isAnswer = code != .retry && code != .cancelled
+        calls.end(ticket, with: .failure(isAnswer ? error : UnansweredCall(end: .abandoned, error: error)))
     }
+
+    /// Counts a fault of the plugin against it.
+    func report(_ fault: PluginFault, _ detail: String) { books.report(fault, detail) }
 
     /// Whether nobody waits for this ticket: cancelled, overdue, ended, never given.
     func isCancelled(_ ticket: UInt64) -> Bool { !calls.isWaiting(ticket) }
@@ -77,6 +85,12 @@ final class InstanceServices: Sendable {
         }
         return .ok
     }
+}
+
+/// How a call ended without an answer of the plugin's.
+struct UnansweredCall: Error {
+    var end: InstanceGuard.End
+    var error: ProviderError
 }
 
 extension LogLevel {
