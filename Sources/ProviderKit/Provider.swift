@@ -1,3 +1,5 @@
+import JSONModel
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #endif
@@ -63,9 +65,10 @@ public protocol CapabilityProvider<Contract>: Sendable {
     var offeredVerbs: Set<Verb> { get }
     func ensure(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
     func remove(_ items: [Contract.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>]
-    /// Compares, and changes nothing. An item that is as desired is ``ResultCode/ok``, without `drift`. One that differs
-    /// is ``ResultCode/conflict`` if ``ensure(_:_:)`` would put it right (``ItemResult/drifted(_:_:_:)``), with each
-    /// difference in `drift`. Any other code is the one that `ensure` would meet, or says why nothing could be compared.
+    /// Compares, and changes nothing. An item that is as desired is ``ResultCode/ok``, without `drift`. One that
+    /// differs is ``ResultCode/conflict`` if ``ensure(_:_:)`` would put it right (``ItemResult/drifted(_:_:_:)``), with
+    /// each difference in `drift`. Any other code is the one that `ensure` would meet, or says why nothing could be
+    /// compared.
     func check(_ items: [Contract.Desired], _ context: CallContext) async throws -> [ItemResult<Contract.Observed>]
     func prune(
         keeping items: [Contract.Reference], namespaces: [String], _ context: CallContext
@@ -104,20 +107,20 @@ public struct CapabilityBinding: Sendable {
         perform = { verb, body, context in
             switch verb {
             case .ensure:
-                let request = try decodeRequest(P.Contract.Desired.self, body)
+                let request = try decodeRequest(P.Contract.self, verb, P.Contract.Desired.self, body)
                 return try await encodeResults(of: request.items) { try await provider.ensure($0, context) }
             case .remove:
-                let request = try decodeRequest(P.Contract.Reference.self, body)
+                let request = try decodeRequest(P.Contract.self, verb, P.Contract.Reference.self, body)
                 return try await encodeResults(of: request.items) { try await provider.remove($0, context) }
             case .check:
-                let request = try decodeRequest(P.Contract.Desired.self, body)
+                let request = try decodeRequest(P.Contract.self, verb, P.Contract.Desired.self, body)
                 return try await encodeResults(of: request.items) { try await provider.check($0, context) }
             case .prune:
-                let request = try decodeRequest(P.Contract.Reference.self, body)
+                let request = try decodeRequest(P.Contract.self, verb, P.Contract.Reference.self, body)
                 return try encodeResult(
                     await provider.prune(keeping: request.items, namespaces: request.namespaces ?? [], context))
             case .status:
-                let request = try decodeRequest(P.Contract.Reference.self, body)
+                let request = try decodeRequest(P.Contract.self, verb, P.Contract.Reference.self, body)
                 return try encodeResult(await provider.status(request.items, context))
             }
         }
@@ -126,13 +129,13 @@ public struct CapabilityBinding: Sendable {
 
 /// Decodes and bounds a request; ids must be unique, because results are told apart by them.
 private func decodeRequest<Item: Codable & Sendable & Identified>(
-    _ type: Item.Type, _ body: Data
+    _ contract: any CapabilityContract.Type, _ verb: Verb, _ type: Item.Type, _ body: Data
 ) throws -> BatchRequest<Item> {
     let request: BatchRequest<Item>
     do {
         request = try JSONDecoder().decode(BatchRequest<Item>.self, from: body)
     } catch let error as DecodingError {
-        throw ProviderError(.invalid, "request: \(error.oneLine)")
+        throw ProviderError(.invalid, "request: \(mistakes(contract, verb, body) ?? error.oneLine)")
     }
     guard request.items.count <= BatchLimits.maximumItems else {
         throw ProviderError(
@@ -143,6 +146,19 @@ private func decodeRequest<Item: Codable & Sendable & Identified>(
         throw ProviderError(.invalid, "request.items: id \"\(item.id)\" occurs twice; ids must be unique in a batch")
     }
     return request
+}
+
+/// What is wrong with a request that could not be decoded, by its schema, in one line; nil if the schema finds nothing
+/// or the capability has none. Only looked for after decoding failed, so that a good request costs nothing.
+private func mistakes(_ contract: any CapabilityContract.Type, _ verb: Verb, _ body: Data) -> String? {
+    guard let schema = CapabilitySchemas.request(contract.identifier, verb), let value = try? JSONValue(json: body)
+    else {
+        return nil
+    }
+    let most = 3
+    let found = schema.mistakes(in: value, limit: most + 1).map(\.description)
+    guard !found.isEmpty else { return nil }
+    return found.prefix(most).joined(separator: "; ") + (found.count > most ? "; and more" : "")
 }
 
 /// Runs a verb over its items. A completion of the C border has no room for a reason, so a failure of the whole batch

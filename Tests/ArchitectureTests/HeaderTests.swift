@@ -19,4 +19,21 @@ import Testing
             #expect(result.status == 0, "\(header.lastPathComponent) as \(standard): \(result.output)")
         }
     }
+
+    /// Who reads a capability's header finds its schema, and each such schema has a header.
+    @Test func capabilityHeadersNameTheirSchemas() throws {
+        let sources = Repository.root.appending(path: "Sources/ProviderAPI")
+        var named: Set<String> = []
+        for header in Repository.files(below: sources.appending(path: "include"), withExtension: "h") {
+            let text = try String(contentsOf: header, encoding: .utf8)
+            guard let definition = text.firstMatch(of: /#define EGP_CAPABILITY_\w+ "(\S+)\/(\d+)"/) else { continue }
+            let file = "schemas/\(definition.1)-\(definition.2).schema.json"
+            #expect(text.contains(file), "\(header.lastPathComponent) does not name \(file)")
+            #expect(FileManager.default.fileExists(atPath: sources.appending(path: file).path), "\(file)")
+            named.insert(String(file.dropFirst("schemas/".count)))
+        }
+        let present = Repository.files(below: sources.appending(path: "schemas"), withExtension: "json")
+            .map(\.lastPathComponent).filter { $0.contains(/-\d+\.schema\.json$/) }
+        #expect(named == Set(present))
+    }
 }

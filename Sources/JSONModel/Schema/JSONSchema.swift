@@ -36,8 +36,8 @@ public struct JSONSchema: Sendable {
 
     let nodes: [SchemaNode]
     let root: Int
-    /// Names of properties that are marked `writeOnly` anywhere in the document: a value below one of them is not quoted,
-    /// whichever subschema finds the mistake.
+    /// Names of properties that are marked `writeOnly` anywhere in the document: a value below one of them is not
+    /// quoted, whichever subschema finds the mistake.
     let secretNames: Set<String>
 
     /// Compiles a schema.

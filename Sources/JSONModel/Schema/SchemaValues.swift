@@ -21,8 +21,8 @@ extension JSONValue {
         }
     }
 
-    /// Text of other people for a message: at most ``JSONSchema/maximumValueText`` characters, and no control characters
-    /// that could end the line.
+    /// Text of other people for a message: at most ``JSONSchema/maximumValueText`` characters, and no control
+    /// characters that could end the line.
     static func clipped(_ text: String) -> String {
         let most = JSONSchema.maximumValueText
         var clipped = ""

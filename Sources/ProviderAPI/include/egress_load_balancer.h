@@ -7,12 +7,17 @@
  * load-balancer/1: one UDP frontend address and port per gateway configuration, spread over the healthy nodes of a
  * gateway pool, with the destination address kept (floating IP).
  *
+ * Exact forms, ranges and the results of check: schemas/load-balancer-1.schema.json.
+ *
  * ensure  request  {"items": [{"id", "pool": POOL, "probe": {"path", "port"}}]}
  *         result   {"items": [ITEM + "observed": {"frontendIP", "port"}]}
  * remove  request  {"items": [{"id", "pool": POOL}]}
  *         result   {"items": [ITEM]}
- * status  request  {}
- *         result   {"items": [{"id", "code": "ok", "observed": {"frontendIP", "port"}}]}
+ * check   request  as ensure's
+ *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
+ * prune   request  as remove's; the items are all that shall exist
+ * status  request  as remove's; an empty list asks for all that the provider knows
+ *         result   as ensure's; an item that does not exist is "ok" without "observed"
  *
  * POOL    {"nodepoolName": "gwpool"} or {"scaleSet": {"resourceGroup": "rg", "name": "vmss"}}
  * ITEM    {"id", "code": "ok"|"retry"|"throttled"|"conflict"|"invalid"|"terminal"|"unsupported"|"cancelled",

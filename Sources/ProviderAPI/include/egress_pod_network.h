@@ -6,6 +6,8 @@
 /*
  * pod-network/1: sends a pod's traffic into its tunnel link, and keeps it out of everything else.
  *
+ * Exact forms, ranges and the results of check: schemas/pod-network-1.schema.json.
+ *
  * ensure  request  {"items": [{"id", "namespace": path, "interface": "eth0", "tunnelLink": "wg0",
  *                              "defaultRoute": "staticEgressGateway"|"azureNetworking",
  *                              "excludedCIDRs": [CIDR], "exceptionCIDRs": [CIDR]}]}

@@ -7,6 +7,8 @@
  * tunnel/1: the link between a pod and its gateways. A gateway end listens on a UDP port of its node and ends in a
  * link inside the gateway namespace; a pod end is a link inside the pod's namespace whose socket stays on the node.
  *
+ * Exact forms, ranges and the results of check: schemas/tunnel-1.schema.json.
+ *
  * ensure  request  {"items": [{"id", "namespace": path, "link": name, "addresses": [CIDR],
  *                              "gateway"?: {"port", "privateKey", "peers": [{"id", "publicKey", "allowedIPs":
  *                              [CIDR]}]}, "pod"?: {"endpoint": {"address", "port"}, "gatewayPublicKey"}}]}
