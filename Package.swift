@@ -93,6 +93,7 @@ let testTargets: [Target] = [
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
     tests("ProviderKitTests", ["JSONModel", "ProviderKit"]),
+    tests("ProviderCheckTests", ["ProviderCheck"]),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
@@ -105,6 +106,7 @@ let package = Package(
     products: [
         .executable(name: "egress-host", targets: ["egress-host"]),
         .executable(name: "egressctl", targets: ["egressctl"]),
+        .executable(name: "egress-provider-check", targets: ["egress-provider-check"]),
         .executable(name: "kube-egress-cni", targets: ["kube-egress-cni"]),
         // For authors of plugins in packages of their own; docs/writing-a-provider.md.
         .library(name: "ProviderSDK", type: .static, targets: ["JSONModel", "ProviderAPI", "ProviderKit"]),
@@ -162,6 +164,13 @@ let package = Package(
         .executableTarget(
             name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, logging],
             swiftSettings: strict, linkerSettings: executableLinking),
+        .target(
+            name: "ProviderCheck",
+            dependencies: ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit", asyncHTTPClient, yams] + nioCore,
+            swiftSettings: strict),
+        .executableTarget(
+            name: "egress-provider-check", dependencies: ["ProviderCheck", argumentParser], swiftSettings: strict,
+            linkerSettings: executableLinking),
         .executableTarget(
             name: "kube-egress-cni", dependencies: ["CLinuxShim"], swiftSettings: strict,
             linkerSettings: [.unsafeFlags(["-static-executable", "-Xlinker", "--gc-sections"])]),

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Copies what `swift build` made into a tree that runs anywhere on the same Debian release, toolchain or not:
-#   bin/          egress-host, egressctl, kube-egress-cni
+#   bin/          egress-host, egressctl, egress-provider-check, kube-egress-cni
 #   lib/plugins/  the provider plugins
 #   lib/swift/    the one Swift runtime that host and plugins share
 #   share/        CRDs and examples
@@ -14,7 +14,7 @@ runtime=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")/lib/swift
 rm -rf "$tree/bin" "$tree/lib" "$tree/share"
 mkdir -p "$tree/bin" "$tree/lib/plugins" "$tree/lib/swift" "$tree/share"
 
-for program in egress-host egressctl kube-egress-cni; do
+for program in egress-host egressctl egress-provider-check kube-egress-cni; do
   install -m 0755 "$products/$program" "$tree/bin/$program"
 done
 for plugin in AzureLB AzureVMSS WireGuard CNIChain; do
@@ -24,14 +24,14 @@ done
 strip --strip-debug "$tree"/bin/* "$tree"/lib/plugins/*.so
 
 # The run path of the build names the toolchain; the tree must find its own runtime first and only.
-chrpath -r '$ORIGIN/../lib/swift' "$tree/bin/egress-host" "$tree/bin/egressctl" >/dev/null
+chrpath -r '$ORIGIN/../lib/swift' "$tree"/bin/{egress-host,egressctl,egress-provider-check} >/dev/null
 for plugin in "$tree"/lib/plugins/*.so; do
   chrpath -r '$ORIGIN/../swift' "$plugin" >/dev/null
 done
 
 # The runtime libraries needed, and those that they need.
 needed_libraries() { readelf -d "$@" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p' | sort -u; }
-pending=$(needed_libraries "$tree/bin/egress-host" "$tree/bin/egressctl" "$tree"/lib/plugins/*.so)
+pending=$(needed_libraries "$tree"/bin/{egress-host,egressctl,egress-provider-check} "$tree"/lib/plugins/*.so)
 while [ -n "$pending" ]; do
   next=""
   for library in $pending; do

@@ -24,7 +24,9 @@ import Testing
         "WireGuard": ["ProviderAPI", "ProviderKit", "WireGuardProvider"],
         "CNIChainProvider": ["ProviderKit", "LinuxNet"],
         "CNIChain": ["ProviderAPI", "ProviderKit", "CNIChainProvider"],
+        "ProviderCheck": ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit"],
         "egress-host": ["Host"],
+        "egress-provider-check": ["ProviderCheck"],
         "egressctl": ["Lab", "Host", "JSONModel", "Kubernetes", "Reconcile", "LinuxNet", "ProviderKit"],
         "kube-egress-cni": ["CLinuxShim"],
     ]

@@ -43,6 +43,22 @@ int shim_memory_file(const char *name);
 /// `arguments` and `environment` end with NULL. Returns 0 and sets `child`, or gives an errno as posix_spawn(3) does.
 int shim_spawn_detached(const char *binary, char *const arguments[], char *const environment[], pid_t *child);
 
+/// Has the kernel kill the calling process when the thread that started it ends: PR_SET_PDEATHSIG of prctl(2).
+int shim_die_with_parent(void);
+
+/// Makes the calling process the parent of its orphaned descendants: PR_SET_CHILD_SUBREAPER of prctl(2).
+int shim_adopt_orphans(void);
+
+/// Starts a program in a process group of its own, in the caller's working directory and with no signal blocked.
+/// Standard input is /dev/null; standard output and error go to `output`, descriptor 3 is `report`; it has no other.
+///
+/// `arguments` and `environment` end with NULL. Returns 0 and sets `child`, or gives an errno as posix_spawn(3) does.
+int shim_spawn_reporting(const char *binary, char *const arguments[], char *const environment[], int output,
+                         int report, pid_t *child);
+
+/// pipe2(2) with O_CLOEXEC.
+int shim_pipe(int ends[2]);
+
 #ifdef __cplusplus
 }
 #endif
