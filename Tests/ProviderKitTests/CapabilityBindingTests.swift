@@ -182,6 +182,18 @@ private struct SilentHost: HostServices {
         }
     }
 
+    /// By the capability's schema: each path with its value and what is allowed, not only the first that fails to decode.
+    @Test func mistakesOfARequestAreNamedByItsSchema() async throws {
+        let body = #"{"items":[{"id":"a","pool":{},"probe":{"path":"gw","port":"80"}}]}"#
+        let expected = ProviderError(
+            .invalid,
+            "request: /items/0/pool: is an object; allowed: nodepoolName; or scaleSet; /items/0/probe/path: is \"gw\"; "
+                + "allowed: text that matches ^/; /items/0/probe/port: is \"80\"; allowed: an integer")
+        await #expect(throws: expected) {
+            try await binding.perform(.ensure, Data(body.utf8), context)
+        }
+    }
+
     @Test func malformedJSONIsNamed() async throws {
         do {
             _ = try await binding.perform(.ensure, Data("{".utf8), context)
