@@ -26,6 +26,7 @@ let executableLinking: [LinkerSetting] = [
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals: Target.Dependency = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -150,8 +151,9 @@ let package = Package(
         .target(
             name: "Lab",
             dependencies: [
-                "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim", asyncHTTPClient, hummingbird,
-                logging, serviceLifecycle, yams, .product(name: "GRDB", package: "GRDB.swift"),
+                "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim", "COpenSSL", asyncHTTPClient,
+                hummingbird, hummingbirdTLS, logging, serviceLifecycle, yams,
+                .product(name: "GRDB", package: "GRDB.swift"),
             ] + nioCore, swiftSettings: strict),
 
         .target(
@@ -162,8 +164,10 @@ let package = Package(
             name: "egress-host", dependencies: ["Host", argumentParser, logging], swiftSettings: strict,
             linkerSettings: executableLinking),
         .executableTarget(
-            name: "egressctl", dependencies: ["Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, logging],
-            swiftSettings: strict, linkerSettings: executableLinking),
+            name: "egressctl",
+            dependencies: [
+                "JSONModel", "Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, asyncHTTPClient, logging,
+            ] + nioCore, swiftSettings: strict, linkerSettings: executableLinking),
         .target(
             name: "ProviderCheck",
             dependencies: ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit", asyncHTTPClient, yams] + nioCore,

@@ -43,6 +43,7 @@ struct DescriptionTests {
         case .boolean: property["type"] == "boolean"
         case .enumeration(let values): property["enum"]?.elements.compactMap(\.text) == values
         case .object(let model): property["$ref"]?.text == "#/$defs/\(model)" && known[model] != nil
+        case .reference(let model): property["$ref"]?.text == "#/$defs/\(model)"
         case .opaque(let model): property["$ref"]?.text == "#/$defs/\(model)" && known[model] == nil
         case .array(let element):
             property["type"] == "array" && property["items"].map { agrees(element, $0, known: known) } == true
@@ -50,17 +51,24 @@ struct DescriptionTests {
         }
     }
 
-    @Test func `the api-versions are those of the operations table`() throws {
-        let operations = try SharedAzure.file("schemas/operations.json")["operations"]?.elements ?? []
-        let versions = Dictionary(
-            operations.map { ($0["operationId"]?.text ?? "", $0["apiVersion"]?.text ?? "") }
-        ) { first, _ in first }
-        for handler in AzureState.Handler.allCases {
-            let name = handler.rawValue
-            let isScaleSetInterface = name.hasPrefix("Interfaces_")
-            let provider: ARMProvider = name.hasPrefix("VirtualMachine") ? .compute : .network
-            let wanted = isScaleSetInterface ? ARMProvider.scaleSetNetworkAPIVersion : provider.apiVersion
-            #expect(versions[name] == wanted, "\(name)")
+    @Test func `path, version, query and body of every operation are those of the operations table`() throws {
+        let rows = try SharedAzure.file("schemas/operations.json")["operations"]?.elements ?? []
+        let known = Dictionary(rows.map { ($0["operationId"]?.text ?? "", $0) }) { first, _ in first }
+        let served = ARMOperation.networkOperations + ARMOperation.computeOperations
+        #expect(Set(served.map(\.handler)) == Set(ARMHandler.allCases))
+        #expect(ARMOperation.byKey.count == served.count)
+        for operation in served {
+            let name = operation.handler.rawValue
+            let row = try #require(known[name], "\(name) is not in the table")
+            let scope = operation.isSubscriptionWide ? "" : "/resourceGroups/{}"
+            let path = "/subscriptions/{}\(scope)/providers/\(operation.provider.rawValue)/\(operation.path)"
+            let wanted = (row["path"]?.text ?? "").replacing(/\{[A-Za-z]+\}/, with: "{}")
+            #expect(path.lowercased() == wanted.lowercased(), "\(name)")
+            #expect(operation.method == row["method"]?.text, "\(name)")
+            #expect(operation.apiVersion == row["apiVersion"]?.text, "\(name)")
+            #expect(operation.query == (row["optionalQuery"]?.elements ?? []).compactMap(\.text), "\(name)")
+            #expect(operation.body == row["requestBody"]?.text, "\(name)")
+            if let model = operation.body { #expect(ARMDescription.models(of: operation.provider)[model] != nil) }
         }
     }
 
@@ -68,15 +76,14 @@ struct DescriptionTests {
     @Test func `recorded request bodies are accepted, or refused for a listed reason`() async throws {
         let listed: [String: String] = [
             // The recording fronts the load balancer with a public address; this simulator has internal ones only.
-            "loadBalancers": "OperationNotSupported",
-            // The recording creates its scale set; here they are made by configuration.
-            "virtualMachineScaleSets": "OperationNotSupported",
+            "loadBalancers": "OperationNotSupported"
         ]
         var refused = Set<String>()
         for (file, provider, model) in [
             ("loadBalancers", ARMProvider.network, "LoadBalancer"), ("publicIPPrefixes", .network, "PublicIPPrefix"),
             ("virtualMachineScaleSets", .compute, "VirtualMachineScaleSet"),
             ("virtualMachineScaleSetVMs", .compute, "VirtualMachineScaleSetVM"),
+            ("publicIPAddresses", .network, "PublicIPAddress"),
         ] {
             let collection = model == "VirtualMachineScaleSetVM" ? "virtualMachines" : file
             for exchange in try SharedAzure.exchanges(file)

@@ -98,7 +98,7 @@ private func header(_ response: ARMResponse, _ name: String) -> String? {
         var bench = try Bench(latency: .zero)
         #expect(bench.call("GET", "\(Client.network)/loadBalancers", at: .seconds(3599)).status == 200)
         let late = bench.call("GET", "\(Client.network)/loadBalancers", at: .seconds(3600))
-        #expect(late.status == 401 && late.body?["error.code"] == "InvalidAuthenticationToken")
+        #expect(late.status == 401 && late.body?["error.code"] == "ExpiredAuthenticationToken")
     }
 
     @Test func `only the last thousand operations are kept`() throws {

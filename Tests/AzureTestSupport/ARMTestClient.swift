@@ -34,6 +34,8 @@ public struct ARMTestClient: Sendable {
     public static let scaleSet = "\(compute)/virtualMachineScaleSets/gateways"
     public static let loadBalancer = "\(network)/loadBalancers/kubeegressgateway-ilb"
     public static let gatewaysSubnet = "\(network)/virtualNetworks/kegw-vnet/subnets/gateways"
+    public static let machines = "\(compute)/virtualMachines"
+    public static let networkInterfaces = "\(network)/networkInterfaces"
     public static let networkVersion = "2025-05-01"
     public static let computeVersion = "2025-04-01"
 
@@ -43,7 +45,7 @@ public struct ARMTestClient: Sendable {
         headers: [String: String] = [:]
     ) async throws -> ARMTestAnswer {
         var text = path.hasPrefix("http://") ? path : endpoint + path
-        if let version { text += "?api-version=\(version)" }
+        if let version { text += (text.contains("?") ? "&" : "?") + "api-version=\(version)" }
         guard let url = URL(string: text) else { throw URLError(.badURL) }
         var request = URLRequest(url: url)
         request.httpMethod = method
@@ -95,23 +97,28 @@ extension AzureSimulator.Configuration {
     public static func test(
         latency: Duration = .milliseconds(30), publicAddressSpace: String = "203.0.113.0/24",
         subnet: String = "10.243.0.0/24", computerNames: [String] = ["gateway-1", "gateway-2"],
-        identity: AzureSimulator.Identity = .init()
+        identity: AzureSimulator.Identity = .init(), machinePools: [AzureSimulator.MachinePool] = [],
+        limits: AzureSimulator.Limits = .azure, rateLimits: AzureSimulator.RateLimits = .generous,
+        pageSize: Int = 100, metadata: AzureSimulator.Metadata? = nil, subnetIPv6: String? = nil,
+        upgradePolicy: AzureSimulator.ScaleSet.UpgradePolicy = .manual
     ) -> Self {
         Self(
             subscription: ARMTestClient.subscription, resourceGroup: "kegw-lab", location: "labregion",
             virtualNetwork: .init(
                 name: "kegw-vnet", addressPrefix: "10.243.0.0/16",
                 subnets: [
-                    .init(name: "gateways", addressPrefix: subnet),
+                    .init(name: "gateways", addressPrefix: subnet, addressPrefixIPv6: subnetIPv6),
                     .init(name: "workers", addressPrefix: "10.243.4.0/24"),
                 ]),
             scaleSets: [
                 .init(
                     name: "gateways",
                     tags: ["aks-managed-poolName": "gwpool", "aks-managed-gatewayIPPrefixSize": "31"],
-                    computerNames: computerNames, subnet: "gateways",
+                    computerNames: computerNames, subnet: "gateways", upgradePolicy: upgradePolicy,
                     uniqueID: "5f1b9f86-5f5c-4c3b-9a55-0d5a0c6a7e11")
-            ], publicAddressSpace: publicAddressSpace, identity: identity, latencies: .uniform(latency), seed: 1)
+            ], machinePools: machinePools, publicAddressSpace: publicAddressSpace, identity: identity,
+            latencies: .uniform(latency), limits: limits, rateLimits: rateLimits, pageSize: pageSize,
+            metadata: metadata, seed: 1)
     }
 }
 

@@ -17,6 +17,8 @@ struct ARMFault: Error, Sendable, Equatable {
     /// Raised by the resource manager itself rather than by a resource provider: answered with
     /// `x-ms-failure-cause: gateway`.
     var isGateway = false
+    /// Answered as `Retry-After`; nil: only if the status asks for it.
+    var retryAfter: Int?
 
     init(
         _ status: Int, _ code: String, _ message: String, target: String? = nil, details: [Detail] = [],

@@ -26,17 +26,26 @@ public actor AzureSimulator {
 
     nonisolated let configuration: Configuration
     nonisolated let logger: Logger
+    nonisolated let recorder: ExchangeRecorder?
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
+    /// How far ``advanceTime(by:)`` has moved the clock.
+    private var leapt = Duration.zero
     private var state: AzureState
     private var published: AzureTopology
     private var watchers: [Int: AsyncStream<AzureTopology>.Continuation] = [:]
     private var nextWatcher = 0
     private var counts: [String: OperationCount] = [:]
-    private var listening = ListeningState.notYet([])
+    private var listening: [Door: ListeningState] = [:]
     /// Moments at which an operation ends; ``run()`` wakes at each.
     private let ends: AsyncStream<Duration>
     private let endsContinuation: AsyncStream<Duration>.Continuation
+
+    /// Which service a connection comes to.
+    enum Door: Sendable, CaseIterable {
+        case resourceManager
+        case metadata
+    }
 
     private enum ListeningState {
         case notYet([CheckedContinuation<Int, any Error>])
@@ -44,10 +53,12 @@ public actor AzureSimulator {
         case ended
     }
 
+    /// - Parameter recorder: gets every exchange; nil: nothing is recorded.
     /// - Throws: ``StartError`` that names the field and the value.
-    public init(configuration: Configuration, logger: Logger) throws {
+    public init(configuration: Configuration, logger: Logger, recorder: ExchangeRecorder? = nil) throws {
         self.configuration = configuration
         self.logger = logger
+        self.recorder = recorder
         start = clock.now
         state = try AzureState(configuration, epoch: .now)
         published = state.topology
@@ -61,6 +72,7 @@ public actor AzureSimulator {
         defer { stopListening() }
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await self.serve() }
+            if configuration.metadata != nil { group.addTask { try await self.serveMetadata() } }
             group.addTask { await self.keepTime() }
             try await group.next()
             group.cancelAll()
@@ -70,21 +82,38 @@ public actor AzureSimulator {
     /// The port that ``run()`` listens on; waits until it does.
     ///
     /// - Throws: ``StartError`` if it ended first.
-    public func boundPort() async throws -> Int {
-        switch listening {
+    public func boundPort() async throws -> Int { try await port(of: .resourceManager) }
+
+    private func port(of door: Door) async throws -> Int {
+        switch listening[door, default: .notYet([])] {
         case .listening(let port): return port
         case .ended: throw StartError(code: .notListening, message: "the Azure simulator has ended")
         case .notYet(var waiting):
             return try await withCheckedThrowingContinuation { continuation in
                 waiting.append(continuation)
-                listening = .notYet(waiting)
+                listening[door] = .notYet(waiting)
             }
         }
     }
 
-    /// `http://127.0.0.1:PORT`: the `resourceManagerEndpoint` of a cloud configuration.
+    /// `http://127.0.0.1:PORT`, or https with a certificate: the `resourceManagerEndpoint` of a cloud configuration.
     public func endpoint() async throws -> String {
-        "http://127.0.0.1:\(try await boundPort())"
+        let scheme = configuration.certificate == nil ? "http" : "https"
+        return "\(scheme)://\(Self.authority(configuration.host, try await boundPort()))"
+    }
+
+    /// `http://127.0.0.1:PORT` of the metadata service.
+    ///
+    /// - Throws: ``StartError`` if there is none or it ended.
+    public func metadataEndpoint() async throws -> String {
+        guard configuration.metadata != nil else {
+            throw StartError(code: .configuration, message: "metadata: this simulator was made without it")
+        }
+        return "http://\(Self.authority(configuration.host, try await port(of: .metadata)))"
+    }
+
+    private static func authority(_ host: String, _ port: Int) -> String {
+        host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
     }
 
     /// What the fabric must realise now.
@@ -129,6 +158,26 @@ public actor AzureSimulator {
         return response
     }
 
+    func respondMetadata(to request: ARMRequest) -> ARMResponse {
+        advance()
+        return state.respondMetadata(to: request, now: now)
+    }
+
+    /// How long the next answer takes.
+    func answerDelay() -> Duration { state.answerDelay() }
+
+    /// Changes the state from outside of ARM, and tells the fabric.
+    func change<Value>(_ body: (inout AzureState) throws -> Value) rethrows -> Value {
+        advance()
+        defer { publish() }
+        return try body(&state)
+    }
+
+    func leap(by duration: Duration) {
+        leapt += duration
+        advance()
+    }
+
     /// Counts an answered request.
     func record(_ response: ARMResponse, requestBytes: Int, responseBytes: Int) {
         var count = counts[response.operation ?? "Unknown"] ?? OperationCount()
@@ -141,14 +190,14 @@ public actor AzureSimulator {
         counts[response.operation ?? "Unknown"] = count
     }
 
-    func startedListening(on port: Int) {
-        if case .notYet(let waiting) = listening { waiting.forEach { $0.resume(returning: port) } }
-        listening = .listening(port)
+    func started(_ door: Door, on port: Int) {
+        if case .notYet(let waiting) = listening[door] { waiting.forEach { $0.resume(returning: port) } }
+        listening[door] = .listening(port)
     }
 
     // MARK: - Time
 
-    private var now: Duration { clock.now - start }
+    private var now: Duration { clock.now - start + leapt }
 
     private func advance() {
         if state.advance(to: now) { publish() }
@@ -161,7 +210,7 @@ public actor AzureSimulator {
             for await end in ends where wanted.insert(end).inserted {
                 wanted = wanted.filter { $0 >= now }
                 group.addTask {
-                    try? await Task.sleep(until: self.start + end, clock: .continuous)
+                    try? await Task.sleep(until: self.start + end - self.leapt, clock: .continuous)
                     await self.advanceAndWakeNext()
                 }
             }
@@ -186,11 +235,11 @@ public actor AzureSimulator {
     }
 
     private func stopListening() {
-        if case .notYet(let waiting) = listening {
-            let error = StartError(code: .notListening, message: "the Azure simulator ended before it listened")
-            waiting.forEach { $0.resume(throwing: error) }
+        let error = StartError(code: .notListening, message: "the Azure simulator ended before it listened")
+        for door in Door.allCases {
+            if case .notYet(let waiting) = listening[door] { waiting.forEach { $0.resume(throwing: error) } }
+            listening[door] = .ended
         }
-        listening = .ended
         endsContinuation.finish()
         watchers.values.forEach { $0.finish() }
     }

@@ -56,9 +56,11 @@ public struct AzureTopology: Sendable, Equatable, Codable {
         public var publicIP: String?
     }
 
-    /// One network interface of one instance.
+    /// One network interface of one instance or standalone machine.
     public struct Instance: Sendable, Equatable, Codable {
+        /// Empty for a standalone machine.
         public var scaleSet: String
+        /// Of a standalone machine: its name.
         public var instanceID: String
         public var computerName: String
         public var networkInterface: String
@@ -96,11 +98,7 @@ extension AzureState {
                 if let rule = topologyRule(rule, of: state.name, applied, backends) { topology.rules.append(rule) }
             }
         }
-        for scaleSet in scaleSets.values.sorted(by: { $0.name < $1.name }) {
-            for instance in scaleSet.instances {
-                topology.instances += instance.interfaces.map { topologyInstance($0, of: instance, scaleSet.name) }
-            }
-        }
+        topology.instances = allInterfaces.filter { !$0.computerName.isEmpty }.map(topologyInstance)
         topology.prefixes = prefixes.values.filter(\.isAllocated).sorted { $0.name < $1.name }
             .map { .init(name: $0.name, block: $0.block.description) }
         return topology
@@ -112,9 +110,10 @@ extension AzureState {
         let pairs = names.map { name in
             (
                 name.lowercased(),
-                poolMembers("\(id)/backendAddressPools/\(name)").map {
+                poolMembers("\(id)/backendAddressPools/\(name)").filter { !$0.0.computerName.isEmpty }.map {
                     AzureTopology.Backend(
-                        computerName: $0.1.computerName, networkInterface: $0.2.name, address: $0.3.address.description)
+                        computerName: $0.0.computerName, networkInterface: $0.0.state.name,
+                        address: $0.1.address.description)
                 }
             )
         }
@@ -152,13 +151,11 @@ extension AzureState {
             })
     }
 
-    private func topologyInstance(
-        _ interface: InterfaceState, of instance: InstanceState, _ scaleSet: String
-    ) -> AzureTopology.Instance {
+    private func topologyInstance(_ located: LocatedInterface) -> AzureTopology.Instance {
         AzureTopology.Instance(
-            scaleSet: scaleSet, instanceID: instance.instanceID, computerName: instance.computerName,
-            networkInterface: interface.name, macAddress: interface.macAddress,
-            ipConfigurations: interface.ipConfigurations.map {
+            scaleSet: located.scaleSet, instanceID: located.instanceID, computerName: located.computerName,
+            networkInterface: located.state.name, macAddress: located.state.macAddress,
+            ipConfigurations: located.state.ipConfigurations.map {
                 .init(
                     name: $0.name, primary: $0.isPrimary, privateIP: $0.address.description,
                     publicIP: $0.publicAddress?.address.description)
@@ -166,7 +163,8 @@ extension AzureState {
     }
 
     /// Everything that an egress gateway made and must take away again: load balancers with their children, prefixes,
-    /// and ipConfigurations named `egressgateway-...` in models and on instances.
+    /// public addresses, and ipConfigurations named `egressgateway-...` in models, on instances and on network
+    /// interfaces.
     var managedResources: [String] {
         var result: [String] = []
         for state in loadBalancers.values.sorted(by: { $0.name < $1.name }) {
@@ -178,6 +176,7 @@ extension AzureState {
             }
         }
         result += prefixes.values.map { "publicIPPrefixes/\($0.name)" }.sorted()
+        result += publicAddresses.values.map { "publicIPAddresses/\($0.name)" }.sorted()
         func managed(_ configurations: [JSONValue]) -> [String] {
             configurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
                 .compactMap { $0["name"]?.text }.filter { $0.lowercased().hasPrefix("egressgateway-") }
@@ -192,6 +191,13 @@ extension AzureState {
                 result += Set(onModel + onInterface).sorted()
                     .map { "\(name)/virtualMachines/\(instance.instanceID)/ipConfigurations/\($0)" }
             }
+        }
+        for interface in networkInterfaces.values.sorted(by: { $0.name < $1.name }) {
+            let names =
+                interface.ipConfigurations.compactMap { $0["name"]?.text }
+                + interface.state.ipConfigurations.map(\.name)
+            result += Set(names.filter { $0.lowercased().hasPrefix("egressgateway-") }).sorted()
+                .map { "networkInterfaces/\(interface.name)/ipConfigurations/\($0)" }
         }
         return result
     }

@@ -7,6 +7,8 @@ indirect enum ARMType: Sendable, Equatable {
     case enumeration([String])
     /// Another model of the same table.
     case object(String)
+    /// A resource that is named: whatever else a request says of it, only its id is kept and answered.
+    case reference(String)
     /// A model whose members this simulator neither checks nor acts on; it is stored and answered as it came.
     case opaque(String)
     case array(ARMType)
@@ -36,10 +38,13 @@ enum ARMDescription {
     /// The models of a resource provider.
     static func models(of provider: ARMProvider) -> [String: [ARMMember]] {
         switch provider {
-        case .network: network
-        case .compute: compute
+        case .network: allNetwork
+        case .compute: allCompute
         }
     }
+
+    private static let allNetwork = network.merging(networkInterfaces) { first, _ in first }
+    private static let allCompute = compute.merging(machines) { first, _ in first }
 }
 
 /// A resource provider and the API version it is served at.

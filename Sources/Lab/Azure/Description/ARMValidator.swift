@@ -45,6 +45,9 @@ struct ARMValidator {
             }
             return .string(match)
         case (.object(let model), _): return try object(value, model, path: path)
+        case (.reference, .object):
+            guard let id = value["id"] else { return [:] }
+            return ["id": try accept(id, .string, path: join(path, "id"))]
         case (.opaque, .object): return value
         case (.array(let element), .array(let elements)):
             var result: [JSONValue] = []
@@ -78,7 +81,7 @@ extension ARMType {
         case .string, .enumeration: "a string"
         case .integer: "an integer"
         case .boolean: "a boolean"
-        case .object(let model), .opaque(let model): "an object \(model)"
+        case .object(let model), .reference(let model), .opaque(let model): "an object \(model)"
         case .array: "an array"
         case .tags: "an object of strings"
         }

@@ -150,7 +150,7 @@ extension ARMDescription {
             .init("latestModelApplied", .boolean, readOnly: true),
             .init("licenseType", .string),
             .init("modelDefinitionApplied", .string, readOnly: true),
-            .init("networkProfile", .opaque("NetworkProfile")),
+            .init("networkProfile", .object("NetworkProfile")),
             .init("networkProfileConfiguration", .object("VirtualMachineScaleSetVMNetworkProfileConfiguration")),
             .init("osProfile", .opaque("OSProfile")),
             .init("protectionPolicy", .opaque("VirtualMachineScaleSetVMProtectionPolicy")),

@@ -2,7 +2,7 @@
 /// specification has them. A test compares this table with the generated schemas.
 extension ARMDescription {
     /// The terminal and passing states of a Microsoft.Network resource.
-    private static let provisioningStates = ["Canceled", "Creating", "Deleting", "Failed", "Succeeded", "Updating"]
+    static let provisioningStates = ["Canceled", "Creating", "Deleting", "Failed", "Succeeded", "Updating"]
 
     static let network: [String: [ARMMember]] = [
         "LoadBalancer": [
@@ -50,9 +50,9 @@ extension ARMDescription {
             .init("privateIPAddressVersion", .enumeration(["IPv4", "IPv6"])),
             .init("privateIPAllocationMethod", .enumeration(["Dynamic", "Static"])),
             .init("provisioningState", .enumeration(provisioningStates), readOnly: true),
-            .init("publicIPAddress", .opaque("PublicIPAddress")),
+            .init("publicIPAddress", .reference("PublicIPAddress")),
             .init("publicIPPrefix", .object("SubResource")),
-            .init("subnet", .opaque("Subnet")),
+            .init("subnet", .reference("Subnet")),
         ],
         "BackendAddressPool": [
             .init("etag", .string, readOnly: true),
@@ -62,7 +62,7 @@ extension ARMDescription {
             .init("type", .string, readOnly: true),
         ],
         "BackendAddressPoolPropertiesFormat": [
-            .init("backendIPConfigurations", .array(.opaque("InterfaceIPConfiguration")), readOnly: true),
+            .init("backendIPConfigurations", .array(.reference("InterfaceIPConfiguration")), readOnly: true),
             .init("drainPeriodInSeconds", .integer),
             .init("inboundNatRules", .array(.object("SubResource")), readOnly: true),
             .init("loadBalancerBackendAddresses", .array(.opaque("LoadBalancerBackendAddress"))),
@@ -137,7 +137,7 @@ extension ARMDescription {
             .init("ipPrefix", .string, readOnly: true),
             .init("ipTags", .array(.object("IPTag"))),
             .init("loadBalancerFrontendIpConfiguration", .object("SubResource"), readOnly: true),
-            .init("natGateway", .opaque("NatGateway")),
+            .init("natGateway", .reference("NatGateway")),
             .init("prefixLength", .integer),
             .init("provisioningState", .enumeration(provisioningStates), readOnly: true),
             .init("publicIPAddressVersion", .enumeration(["IPv4", "IPv6"])),

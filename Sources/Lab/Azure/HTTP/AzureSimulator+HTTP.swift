@@ -1,9 +1,11 @@
 import HTTPTypes
 import Hummingbird
 import HummingbirdCore
+import HummingbirdTLS
 import JSONModel
 import Logging
 import NIOCore
+import NIOSSL
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -11,29 +13,49 @@ import NIOCore
     import Foundation
 #endif
 
-/// The one edge: HTTP on loopback.
+/// The one edge: HTTP on loopback, for the resource manager and for the metadata service.
 extension AzureSimulator {
     /// Body limit of ARM: 4 MB.
     private static let maximumBody = 4 << 20
 
     func serve() async throws {
+        try await serve(.resourceManager, port: configuration.port)
+    }
+
+    /// Serves the metadata of one instance, if the configuration asks for it.
+    func serveMetadata() async throws {
+        guard let metadata = configuration.metadata else { return }
+        try await serve(.metadata, port: metadata.port)
+    }
+
+    private func serve(_ door: Door, port: Int) async throws {
         let responder = CallbackResponder<BasicRequestContext> { request, _ in
-            try await self.answer(request)
+            try await self.answer(request, at: door)
         }
         // The server's own lines about connections cut off at its end tell nothing; what fails is thrown.
         var serverLogger = logger
         serverLogger.logLevel = .critical
         let application = Application(
-            responder: responder,
+            responder: responder, server: door == .metadata ? .http1() : try serverBuilder(),
             configuration: ApplicationConfiguration(
-                address: .hostname("127.0.0.1", port: configuration.port), serverName: nil),
-            onServerRunning: { channel in
-                await self.startedListening(on: channel.localAddress?.port ?? 0)
-            }, logger: serverLogger)
+                address: .hostname(configuration.host, port: port), serverName: nil),
+            onServerRunning: { channel in await self.started(door, on: channel.localAddress?.port ?? 0) },
+            logger: serverLogger)
         try await application.run()
     }
 
-    private nonisolated func answer(_ request: Request) async throws -> Response {
+    private nonisolated func serverBuilder() throws -> HTTPServerBuilder {
+        guard let pair = configuration.certificate else { return .http1() }
+        let certificates = try NIOSSLCertificate.fromPEMBytes(Array(pair.certificate.utf8))
+        let key = try NIOSSLPrivateKey(bytes: Array(pair.key.utf8), format: .pem)
+        return try .tls(
+            .http1(),
+            tlsConfiguration: .makeServerConfiguration(
+                certificateChain: certificates.map { .certificate($0) }, privateKey: .privateKey(key)))
+    }
+
+    private nonisolated func answer(_ request: Request, at door: Door) async throws -> Response {
+        let start = ContinuousClock.now
         let body: Data
         do {
             body = Data((try await request.body.collect(upTo: Self.maximumBody)).readableBytesView)
@@ -43,11 +65,21 @@ extension AzureSimulator {
             ).0
         }
         let exchange = armRequest(request, body)
-        let delay = configuration.latencies.answer * configuration.latencyScale
-        if delay > .zero { try await Task.sleep(for: delay) }
-        let answer = await respond(to: exchange)
+        let answer: ARMResponse
+        switch door {
+        case .metadata: answer = await respondMetadata(to: exchange)
+        case .resourceManager:
+            if exchange.segments.first == "simulator" { return try Self.render(await control(exchange)).0 }
+            let delay = await answerDelay()
+            if delay > .zero { try await Task.sleep(for: delay) }
+            answer = await respond(to: exchange)
+        }
         let (response, size) = try Self.render(answer)
         await record(answer, requestBytes: body.count, responseBytes: size)
+        recorder?.record(
+            ExchangeRecorder.Exchange(
+                time: .now, duration: ContinuousClock.now - start, method: exchange.method,
+                url: request.uri.description, requestHeaders: exchange.headers, requestBody: body, response: answer))
         logger.debug(
             "request answered",
             metadata: [
@@ -61,13 +93,18 @@ extension AzureSimulator {
         var headers: [String: String] = [:]
         for field in request.headers { headers[field.name.canonicalName] = field.value }
         var query: [String: String] = [:]
-        for (name, value) in request.uri.queryParameters { query[name.lowercased()] = String(value) }
+        for pair in (request.uri.query ?? "").split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { ARMRequest.percentDecoded($0, plusIsSpace: true) }
+            query[parts[0].lowercased()] = parts.count > 1 ? parts[1] : ""
+        }
         let path = request.uri.path
+        let scheme = configuration.certificate == nil ? "http" : "https"
         return ARMRequest(
             method: request.method.rawValue,
             segments: path.split(separator: "/").map { ARMRequest.percentDecoded($0) },
             query: query, headers: headers, body: body,
-            base: "http://\(request.head.authority ?? "127.0.0.1:\(configuration.port)")")
+            base: "\(scheme)://\(request.head.authority ?? "\(configuration.host):\(configuration.port)")")
     }
 
     private static func render(_ answer: ARMResponse) throws -> (Response, Int) {

@@ -18,6 +18,8 @@ struct ARMRequest: Sendable {
     var body: Data
     /// `http://host:port` as the client named us; operation URLs are made from it.
     var base: String
+    /// What is asked for; set once the address is understood.
+    var operation: ARMOperation?
 
     /// - Throws: ``ARMFault`` if the body is no JSON object.
     func json() throws(ARMFault) -> JSONValue {
@@ -47,7 +49,9 @@ struct ARMResponse: Sendable {
     init(fault: ARMFault) {
         self.init(fault.status, ["error": fault.value])
         if fault.isGateway { headers.append(("x-ms-failure-cause", "gateway")) }
-        if fault.status == 429 { headers.append(("Retry-After", "1")) }
+        if let seconds = fault.retryAfter ?? (fault.status == 429 ? 1 : nil) {
+            headers.append(("Retry-After", String(seconds)))
+        }
         if fault.status == 401 {
             headers.append(("WWW-Authenticate", "Bearer error=\"invalid_token\", error_description=\"\(fault.code)\""))
         }
@@ -61,12 +65,27 @@ struct ARMTarget: Sendable {
     let type: String
     /// One name per type; one fewer for a list.
     let names: [String]
+    /// Of the whole subscription rather than of the resource group.
+    var isSubscriptionWide = false
 
     var isList: Bool { names.count < type.split(separator: "/").count }
     func name(_ index: Int) -> String { names[index] }
 }
 
 extension ARMRequest {
+    /// Text with everything escaped that is not unreserved (RFC 3986 section 2.3).
+    static func percentEncoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            let character = Character(UnicodeScalar(byte))
+            if byte < 128, character.isLetter || character.isNumber || "-._~".contains(character) {
+                return String(character)
+            }
+            let digits = String(byte, radix: 16, uppercase: true)
+            return "%" + (digits.count == 1 ? "0" + digits : digits)
+        }
+        .joined()
+    }
+
     /// Text with its percent escapes resolved (RFC 3986 section 2.1); what is no escape stays as it is.
     static func percentDecoded(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String {
         var bytes: [UInt8] = []

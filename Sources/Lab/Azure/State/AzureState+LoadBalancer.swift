@@ -1,4 +1,5 @@
 import JSONModel
+import LinuxNet
 
 /// Load balancers: PUT replaces, as everywhere in Microsoft.Network.
 extension AzureState {
@@ -14,8 +15,8 @@ extension AzureState {
     ) throws(ARMFault) -> ARMResponse {
         let key = name.lowercased()
         let old = loadBalancers[key]
-        let id = id(.network, "loadBalancers", old?.name ?? name)
-        var body = try accept(request, as: "LoadBalancer", .network)
+        let id = id(.network, "loadBalancers", try resourceName(old?.name, name))
+        var body = try accept(request, .network)
         try checkLocation(body)
         try checkMatch(request, etag: old?.etag, id: id, provider: .network)
         try checkIdle(id, base: request.base)
@@ -25,6 +26,7 @@ extension AzureState {
             body["properties.\(collection)"] = []
         }
         if let old { try checkPoolsStay(old, body) }
+        try checkMembers(of: id, body)
         let addresses = try frontendAddresses(of: body, old: old)
         let state = LoadBalancerState(
             name: old?.name ?? name, guid: old?.guid ?? identifiers.guid(), etag: identifiers.networkETag(),
@@ -32,7 +34,7 @@ extension AzureState {
         loadBalancers[key] = state
         let headers = start(
             .loadBalancerWritten(key), on: id, provider: .network, taking: configuration.latencies.loadBalancer,
-            request, now: now)
+            request: request, now: now)
         return ARMResponse(old == nil ? 201 : 200, render(loadBalancer: state), headers: headers)
     }
 
@@ -49,7 +51,7 @@ extension AzureState {
         loadBalancers[key]?.applied = nil
         let headers = start(
             .loadBalancerDeleted(key), on: id, provider: .network, taking: configuration.latencies.loadBalancer,
-            request, now: now)
+            request: request, now: now)
         return ARMResponse(202, headers: headers)
     }
 
@@ -60,6 +62,12 @@ extension AzureState {
         for pool in old.children("backendAddressPools") {
             guard let name = pool["name"]?.text, !kept.contains(name.lowercased()) else { continue }
             let poolID = id(.network, "loadBalancers", old.name, "backendAddressPools", name)
+            if let interface = networkInterfaces.values.first(where: { names($0.ipConfigurations, pool: poolID) }) {
+                throw ARMFault(
+                    400, "InUseBackendAddressPoolCannotBeDeleted",
+                    "Backend address pool \(poolID) is in use by network interface "
+                        + "\(id(.network, "networkInterfaces", interface.name)).", target: poolID)
+            }
             guard let user = poolUser(poolID) else { continue }
             throw ARMFault(
                 400, "LoadBalancerInUseByVirtualMachineScaleSet",
@@ -68,21 +76,46 @@ extension AzureState {
         }
     }
 
+    /// Refuses rules of which more reach one member than its network interface may have.
+    private func checkMembers(of loadBalancerID: String, _ body: JSONValue) throws(ARMFault) {
+        var rulesByPool: [String: Int] = [:]
+        for rule in body["properties.loadBalancingRules"]?.elements ?? [] {
+            rulesByPool[rule["properties.backendAddressPool.id"]?.text?.lowercased() ?? "", default: 0] += 1
+        }
+        let most = configuration.limits.rulesPerInterface
+        let mine = loadBalancerID.lowercased() + "/"
+        for located in allInterfaces {
+            let pools = Set(located.state.ipConfigurations.flatMap(\.backendPools).map { $0.lowercased() })
+            guard pools.contains(where: { $0.hasPrefix(mine) }) else { continue }
+            let count = pools.reduce(0) { $0 + (rulesByPool[$1] ?? 0) }
+            guard count <= most else {
+                throw ARMFault(
+                    400, "LoadBalancerRuleCountLimitReachedForNic",
+                    "\(count) load balancing rules reach network interface \(located.id); the limit is \(most).",
+                    target: located.id)
+            }
+        }
+    }
+
     /// The id of a scale set or instance whose model names a backend pool.
     private func poolUser(_ poolID: String) -> String? {
-        func names(_ configurations: [JSONValue]) -> Bool {
-            configurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
-                .flatMap { $0["properties.loadBalancerBackendAddressPools"]?.elements ?? [] }
-                .contains { $0["id"]?.text?.lowercased() == poolID.lowercased() }
+        func uses(_ configurations: [JSONValue]) -> Bool {
+            names(configurations.flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }, pool: poolID)
         }
         for scaleSet in scaleSets.values {
             let scaleSetID = id(.compute, "virtualMachineScaleSets", scaleSet.name)
-            if names(scaleSet.networkConfigurations) { return scaleSetID }
-            for instance in scaleSet.instances where names(instance.networkConfigurations) {
+            if uses(scaleSet.networkConfigurations) { return scaleSetID }
+            for instance in scaleSet.instances where uses(instance.networkConfigurations) {
                 return "\(scaleSetID)/virtualMachines/\(instance.instanceID)"
             }
         }
         return nil
+    }
+
+    /// Whether one of these ipConfigurations is in a pool.
+    private func names(_ children: [JSONValue], pool poolID: String) -> Bool {
+        children.flatMap { $0["properties.loadBalancerBackendAddressPools"]?.elements ?? [] }
+            .contains { $0["id"]?.text?.lowercased() == poolID.lowercased() }
     }
 
     /// The address of every frontend: kept while its subnet stays, else the first free one or the static one asked for.
@@ -104,24 +137,15 @@ extension AzureState {
                 result[name] = try freePrivateAddress(in: subnetID, alsoUsed: Set(result.values))
                 continue
             }
-            guard let address = AzureAddress(text), subnet(subnetID)?.block.contains(address) == true else {
-                throw ARMFault(
-                    400, "PrivateIPAddressNotInSubnet",
-                    "Private static IP address \(text) does not belong to the subnet "
-                        + "\(subnetID).", target: name)
-            }
-            guard address == kept || !usedPrivateAddresses.union(result.values).contains(address) else {
-                throw ARMFault(
-                    400, "PrivateIPAddressIsAllocated",
-                    "IP configuration \(name) is using the private IP address \(text) which is already allocated.",
-                    target: name)
-            }
+            let address = try staticAddress(
+                text, in: subnetID, own: kept, alsoUsed: Set(result.values), target: name)
             result[name] = address
         }
         return result
     }
 
-    func accept(_ request: ARMRequest, as model: String, _ provider: ARMProvider) throws(ARMFault) -> JSONValue {
-        try ARMValidator(provider: provider).accept(request.json(), as: model)
+    /// The body of a request, checked against the model that its operation takes.
+    func accept(_ request: ARMRequest, _ provider: ARMProvider) throws(ARMFault) -> JSONValue {
+        try ARMValidator(provider: provider).accept(request.json(), as: request.operation?.body ?? "")
     }
 }

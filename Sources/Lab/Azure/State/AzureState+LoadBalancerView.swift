@@ -75,28 +75,17 @@ extension AzureState {
         let members = poolMembers(childID)
         if !members.isEmpty {
             child["properties.backendIPConfigurations"] = .array(
-                members.map {
-                    ["id": .string("\(interfaceID($0.0, $0.1, $0.2))/ipConfigurations/\($0.3.name)")]
-                })
+                members.map { ["id": .string("\($0.0.id)/ipConfigurations/\($0.1.name)")] })
         }
     }
 
     /// The ipConfigurations that really are in a pool, with where they are.
-    func poolMembers(
-        _ poolID: String
-    ) -> [(ScaleSetState, InstanceState, InterfaceState, IPConfigurationState)] {
+    func poolMembers(_ poolID: String) -> [(LocatedInterface, IPConfigurationState)] {
         let wanted = poolID.lowercased()
-        var result: [(ScaleSetState, InstanceState, InterfaceState, IPConfigurationState)] = []
-        for scaleSet in scaleSets.values.sorted(by: { $0.name < $1.name }) {
-            for instance in scaleSet.instances {
-                for interface in instance.interfaces {
-                    for child in interface.ipConfigurations
-                    where child.backendPools.contains(where: { $0.lowercased() == wanted }) {
-                        result.append((scaleSet, instance, interface, child))
-                    }
-                }
-            }
+        return allInterfaces.flatMap { located in
+            located.state.ipConfigurations
+                .filter { $0.backendPools.contains { $0.lowercased() == wanted } }
+                .map { (located, $0) }
         }
-        return result
     }
 }

@@ -20,47 +20,88 @@ extension AzureState {
         for operation in due.sorted(by: { ($0.endsAt, $0.id) < ($1.endsAt, $1.id) }) {
             finish(operation)
         }
-        tokens = tokens.filter { $0.value > now }
+        // A token that has ended is known for a while, so that its user is told so.
+        tokens = tokens.filter { $0.value + configuration.identity.tokenLifetime > now }
         return !due.isEmpty
     }
 
     private mutating func finish(_ operation: OperationState) {
-        var status = "Succeeded"
-        switch operation.effect {
+        var ending = operation.ending
+        if ending == nil {
+            do {
+                try apply(operation.effect, at: operation.endsAt)
+            } catch {
+                ending = OperationState.Ending(status: "Failed", error: error)
+            }
+        }
+        settle(operation.effect, ending?.status ?? "Succeeded")
+        operations[operation.id]?.error = ending?.error
+        operations[operation.id]?.status = ending?.status ?? "Succeeded"
+    }
+
+    /// Puts what an operation wrote into effect.
+    private mutating func apply(_ effect: OperationState.Effect, at end: Duration) throws(ARMFault) {
+        switch effect {
         case .loadBalancerWritten(let name):
             if let state = loadBalancers[name] {
                 loadBalancers[name]?.applied = .init(body: state.body, frontendAddresses: state.frontendAddresses)
             }
         case .loadBalancerDeleted(let name): loadBalancers[name] = nil
-        case .prefixWritten(let name):
-            prefixes[name]?.isAllocated = true
-            prefixes[name]?.provisioningState = "Succeeded"
+        case .prefixWritten(let name): prefixes[name]?.isAllocated = true
         case .prefixDeleted(let name): prefixes[name] = nil
-        case .scaleSetWritten(let name): scaleSets[name]?.provisioningState = "Succeeded"
-        case .instanceWritten(let scaleSet, let instanceID):
-            do {
-                try realise(instance: instanceID, of: scaleSet)
-            } catch {
-                status = "Failed"
-                operations[operation.id]?.error = error
-            }
-            if let index = scaleSets[scaleSet]?.instances.firstIndex(where: { $0.instanceID == instanceID }) {
+        case .publicAddressWritten(let name): allocatePublicAddress(name)
+        case .publicAddressDeleted(let name): publicAddresses[name] = nil
+        case .interfaceWritten(let name): try realise(networkInterface: name)
+        case .interfaceDeleted(let name): removeInterface(name)
+        case .scaleSetWritten(let name): try applyModel(name)
+        case .scaleSetDeleted(let name):
+            for instance in scaleSets[name]?.instances ?? [] { removeInstance(instance.instanceID, of: name) }
+            scaleSets[name] = nil
+        case .instanceWritten(let scaleSet, let instanceID): try realise(instance: instanceID, of: scaleSet)
+        case .instanceDeleted(let scaleSet, let instanceID): removeInstance(instanceID, of: scaleSet)
+        case .instancesUpgraded(let scaleSet, let instanceIDs):
+            for instanceID in instanceIDs { try upgrade(instanceID, of: scaleSet) }
+        case .machineWritten: break
+        case .machineDeleted(let name): removeMachine(name, now: end)
+        }
+    }
+
+    /// Shows the outcome on what the operation wrote, if it is still there.
+    private mutating func settle(_ effect: OperationState.Effect, _ status: String) {
+        func settle(_ instances: [String], of scaleSet: String) {
+            for index in scaleSets[scaleSet]?.instances.indices ?? 0..<0
+            where instances.contains(scaleSets[scaleSet]?.instances[index].instanceID ?? "") {
                 scaleSets[scaleSet]?.instances[index].provisioningState = status
             }
         }
-        operations[operation.id]?.status = status
+        switch effect {
+        case .loadBalancerWritten(let name), .loadBalancerDeleted(let name):
+            loadBalancers[name]?.provisioningState = status
+        case .prefixWritten(let name), .prefixDeleted(let name): prefixes[name]?.provisioningState = status
+        case .publicAddressWritten(let name), .publicAddressDeleted(let name):
+            publicAddresses[name]?.provisioningState = status
+        case .interfaceWritten(let name), .interfaceDeleted(let name):
+            networkInterfaces[name]?.provisioningState = status
+        case .scaleSetWritten(let name), .scaleSetDeleted(let name): scaleSets[name]?.provisioningState = status
+        case .instanceWritten(let scaleSet, let instance), .instanceDeleted(let scaleSet, let instance):
+            settle([instance], of: scaleSet)
+        case .instancesUpgraded(let scaleSet, let instances): settle(instances, of: scaleSet)
+        case .machineWritten(let name), .machineDeleted(let name): machines[name]?.provisioningState = status
+        }
     }
 
     /// Starts an operation on a resource.
     ///
     /// - Returns: the headers of the first answer.
     mutating func start(
-        _ effect: OperationState.Effect, on resource: String, provider: ARMProvider, taking latency: Duration,
-        _ request: ARMRequest, now: Duration
+        _ effect: OperationState.Effect, on resource: String, provider: ARMProvider,
+        taking latencies: AzureSimulator.Latency..., request: ARMRequest, now: Duration
     ) -> [(name: String, value: String)] {
+        var duration = Duration.zero
+        for latency in latencies { duration += latency.sample(&identifiers) * configuration.latencyScale }
         let operation = OperationState(
             id: identifiers.guid(), provider: provider, effect: effect, resource: resource.lowercased(),
-            startedAt: now, endsAt: now + latency * configuration.latencyScale)
+            startedAt: now, endsAt: now + duration, ending: takeOperationFault(request.operation?.handler))
         operations[operation.id] = operation
         operationOrder.append(operation.id)
         if operationOrder.count > Self.keptOperations {
@@ -70,7 +111,7 @@ extension AzureState {
             (name: "Azure-AsyncOperation", value: operationURL(operation, base: request.base)),
             (name: "Azure-AsyncNotification", value: "Enabled"),
         ]
-        if request.method == "DELETE" {
+        if ["DELETE", "POST"].contains(request.method) {
             headers.append(("Location", operationURL(operation, base: request.base, asResult: true)))
         }
         return headers + retryAfter(operation, now: now)
@@ -90,7 +131,7 @@ extension AzureState {
     }
 
     /// The status of an operation: 200 and a status body on its Azure-AsyncOperation URL, 202 or 204 on its Location.
-    func operationStatus(_ request: ARMRequest) -> ARMResponse {
+    func operationStatus(_ request: ARMRequest, now: Duration) -> ARMResponse {
         guard let operation = operations[request.segments[7].lowercased()] else {
             var response = ARMResponse(
                 fault: ARMFault(404, "OperationNotFound", "Operation \(request.segments[7]) is not known."))
@@ -112,13 +153,18 @@ extension AzureState {
             if let error = operation.error { body["error"] = error.value }
             response = ARMResponse(200, body)
         }
-        if operation.isRunning { response.headers += retryAfter(operation, now: operation.startedAt) }
+        if operation.isRunning { response.headers += retryAfter(operation, now: now) }
         response.operation = "Operations_Get"
         return response
     }
 
     private func timestamp(_ moment: Duration) -> String {
         (epoch + TimeInterval(moment.components.seconds)).formatted(.iso8601)
+    }
+
+    /// How long the next answer takes.
+    mutating func answerDelay() -> Duration {
+        configuration.latencies.answer.sample(&identifiers) * configuration.latencyScale
     }
 
     /// Only one write per resource runs at a time.
@@ -129,6 +175,9 @@ extension AzureState {
 
     /// - Throws: 412 if the request has an If-Match that is not the resource's etag.
     func checkMatch(_ request: ARMRequest, etag: String?, id: String, provider: ARMProvider) throws(ARMFault) {
+        if request.headers["if-none-match"] == "*", etag != nil {
+            throw ARMFault(412, "PreconditionFailed", "Resource \(id) exists already.")
+        }
         guard let wanted = request.headers["if-match"], wanted != "*", wanted != etag else { return }
         let current = etag ?? "(none: the resource does not exist)"
         switch provider {

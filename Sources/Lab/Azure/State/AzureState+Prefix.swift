@@ -1,4 +1,5 @@
 import JSONModel
+import LinuxNet
 
 /// Public IP prefixes, and the virtual network (which is only read).
 extension AzureState {
@@ -12,8 +13,8 @@ extension AzureState {
     mutating func putPrefix(_ name: String, _ request: ARMRequest, now: Duration) throws(ARMFault) -> ARMResponse {
         let key = name.lowercased()
         let old = prefixes[key]
-        let id = id(.network, "publicIPPrefixes", old?.name ?? name)
-        var body = try accept(request, as: "PublicIPPrefix", .network)
+        let id = id(.network, "publicIPPrefixes", try resourceName(old?.name, name))
+        var body = try accept(request, .network)
         try checkLocation(body)
         try checkMatch(request, etag: old?.etag, id: id, provider: .network)
         try checkIdle(id, base: request.base)
@@ -26,20 +27,24 @@ extension AzureState {
             state = old
             state.body = body
             state.etag = identifiers.networkETag()
+            if !state.isAllocated { state.provisioningState = "Updating" }
         } else {
-            guard let block = publicSpace.firstFreeBlock(length: length, taken: prefixes.values.map(\.block)) else {
+            let most = configuration.limits.publicIPPrefixes
+            guard prefixes.count < most else {
                 throw ARMFault(
-                    400, "PublicIPCountLimitReached",
-                    "No /\(length) is left in the public address space \(publicSpace) of this simulator.")
+                    400, "PublicIPPrefixCountLimitReached",
+                    "Cannot create more than \(most) public IP prefixes for this subscription in this region.")
             }
+            let isIPv6 = body["properties.publicIPAddressVersion"]?.text == "IPv6"
+            let block = try freePublicBlock(length: length, family: isIPv6 ? .ipv6 : .ipv4)
             state = PrefixState(
                 name: name, guid: identifiers.guid(), etag: identifiers.networkETag(), provisioningState: "Updating",
                 body: body, block: block)
         }
         prefixes[key] = state
         let headers = start(
-            .prefixWritten(key), on: id, provider: .network, taking: configuration.latencies.publicIPPrefix, request,
-            now: now)
+            .prefixWritten(key), on: id, provider: .network, taking: configuration.latencies.publicIPPrefix,
+            request: request, now: now)
         return ARMResponse(old == nil ? 201 : 200, render(prefix: state), headers: headers)
     }
 
@@ -51,14 +56,23 @@ extension AzureState {
         guard body["sku.name"]?.text == "Standard" else {
             throw refuse("A public IP prefix needs sku.name 'Standard'.", "sku.name")
         }
-        guard body["properties.publicIPAddressVersion"]?.text != "IPv6" else {
-            throw refuse("This simulator has IPv4 prefixes only.", "properties.publicIPAddressVersion")
+        guard body["properties.customIPPrefix"] == nil else {
+            throw ARMFault(
+                400, "OperationNotSupported", "This simulator has no custom IP prefixes to take from.",
+                target: "properties.customIPPrefix")
         }
         guard let length = body["properties.prefixLength"]?.int else {
             throw refuse("prefixLength is required.", "properties.prefixLength")
         }
-        guard (28...31).contains(length) else {
-            throw refuse("prefixLength \(length) is not in 28..31.", "properties.prefixLength")
+        let version = body["properties.publicIPAddressVersion"]?.text ?? "IPv4"
+        let allowed = version == "IPv6" ? 124...127 : 28...31
+        guard allowed.contains(length) else {
+            throw refuse(
+                "prefixLength \(length) is not in \(allowed.lowerBound)..\(allowed.upperBound).",
+                "properties.prefixLength")
+        }
+        if let old, old.block.first.version != version {
+            throw refuse("The IP version of a prefix cannot change.", "properties.publicIPAddressVersion")
         }
         if let old, old.block.length != length {
             throw refuse(
@@ -82,31 +96,26 @@ extension AzureState {
         }
         prefixes[key]?.provisioningState = "Deleting"
         let headers = start(
-            .prefixDeleted(key), on: id, provider: .network, taking: configuration.latencies.publicIPPrefix, request,
-            now: now)
+            .prefixDeleted(key), on: id, provider: .network, taking: configuration.latencies.publicIPPrefix,
+            request: request, now: now)
         return ARMResponse(202, headers: headers)
     }
 
-    /// The ids of the addresses that instances have from a prefix.
+    /// The ids of the addresses in use of a prefix: those of instances, and public address resources.
     func publicAddressIDs(ofPrefix key: String) -> [String] {
         var ids: [String] = []
-        for scaleSet in scaleSets.values.sorted(by: { $0.name < $1.name }) {
-            for instance in scaleSet.instances {
-                for interface in instance.interfaces {
-                    for child in interface.ipConfigurations where child.publicAddress?.prefix == key {
-                        ids.append(publicAddressID(scaleSet, instance, interface, child))
-                    }
-                }
+        for located in allInterfaces where !located.scaleSet.isEmpty {
+            for child in located.state.ipConfigurations {
+                guard let address = child.publicAddress, address.prefix == key else { continue }
+                ids.append(publicAddressID(address, of: child, located))
             }
         }
-        return ids
+        let resources = publicAddresses.values.filter { $0.body["properties.publicIPPrefix.id"].map(prefixKey) == key }
+        return ids + resources.map { id(.network, "publicIPAddresses", $0.name) }.sorted()
     }
 
-    func publicAddressID(
-        _ scaleSet: ScaleSetState, _ instance: InstanceState, _ interface: InterfaceState, _ child: IPConfigurationState
-    ) -> String {
-        interfaceID(scaleSet, instance, interface)
-            + "/ipConfigurations/\(child.name)/publicIPAddresses/\(child.publicAddress?.name ?? "")"
+    private func prefixKey(_ reference: JSONValue) -> String {
+        reference.text.flatMap { prefix($0) }?.key ?? ""
     }
 
     func render(prefix state: PrefixState) -> JSONValue {
@@ -126,18 +135,26 @@ extension AzureState {
 
     func getNetwork(_ name: String) throws(ARMFault) -> ARMResponse {
         try checkNetwork(name)
+        return ARMResponse(200, renderNetwork(), headers: [("ETag", Self.constantETag)])
+    }
+
+    /// The network never changes, and so its etag does not.
+    private static let constantETag = "W/\"00000000-0000-4000-8000-000000000001\""
+
+    func renderNetwork() -> JSONValue {
         let network = configuration.virtualNetwork
-        return ARMResponse(
-            200,
-            [
-                "name": .string(network.name), "id": .string(id(.network, "virtualNetworks", network.name)),
-                "type": "Microsoft.Network/virtualNetworks", "location": .string(configuration.location),
-                "properties": [
-                    "provisioningState": "Succeeded",
-                    "addressSpace": ["addressPrefixes": [.string(network.addressPrefix)]],
-                    "subnets": .array(subnets.map { render(subnet: $0.name, $0.block) }),
-                ],
-            ])
+        var prefixes = [JSONValue.string(network.addressPrefix)]
+        prefixes += subnets.compactMap { $0.block(.ipv6) }.map { .string($0.description) }
+        return [
+            "name": .string(network.name), "id": .string(id(.network, "virtualNetworks", network.name)),
+            "type": "Microsoft.Network/virtualNetworks", "location": .string(configuration.location),
+            "etag": .string(Self.constantETag),
+            "properties": [
+                "provisioningState": "Succeeded", "addressSpace": ["addressPrefixes": .array(prefixes)],
+                "subnets": .array(subnets.map(render(subnet:))), "virtualNetworkPeerings": [],
+                "enableDdosProtection": false,
+            ],
+        ]
     }
 
     func getSubnet(_ network: String, _ name: String) throws(ARMFault) -> ARMResponse {
@@ -145,12 +162,12 @@ extension AzureState {
         guard let subnet = subnets.first(where: { $0.name.lowercased() == name.lowercased() }) else {
             throw .childNotFound(subnetID(name))
         }
-        return ARMResponse(200, render(subnet: subnet.name, subnet.block))
+        return ARMResponse(200, render(subnet: subnet), headers: [("ETag", Self.constantETag)])
     }
 
-    func listSubnets(_ network: String) throws(ARMFault) -> ARMResponse {
+    func listSubnets(_ network: String, _ request: ARMRequest) throws(ARMFault) -> ARMResponse {
         try checkNetwork(network)
-        return list(subnets.map { render(subnet: $0.name, $0.block) })
+        return try list(subnets.map(render(subnet:)), request)
     }
 
     private func checkNetwork(_ name: String) throws(ARMFault) {
@@ -159,13 +176,20 @@ extension AzureState {
         }
     }
 
-    private func render(subnet name: String, _ block: AzureBlock) -> JSONValue {
-        [
-            "name": .string(name), "id": .string(subnetID(name)), "type": "Microsoft.Network/virtualNetworks/subnets",
+    private func render(subnet: Subnet) -> JSONValue {
+        var value: JSONValue = [
+            "name": .string(subnet.name), "id": .string(subnetID(subnet.name)),
+            "type": "Microsoft.Network/virtualNetworks/subnets", "etag": .string(Self.constantETag),
             "properties": [
-                "provisioningState": "Succeeded", "addressPrefix": .string(block.description), "delegations": [],
+                "provisioningState": "Succeeded", "delegations": [],
                 "privateEndpointNetworkPolicies": "Disabled", "privateLinkServiceNetworkPolicies": "Enabled",
             ],
         ]
+        if subnet.blocks.count == 1 {
+            value["properties.addressPrefix"] = .string(subnet.blocks[0].description)
+        } else {
+            value["properties.addressPrefixes"] = .array(subnet.blocks.map { .string($0.description) })
+        }
+        return value
     }
 }

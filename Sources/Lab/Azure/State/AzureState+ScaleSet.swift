@@ -1,14 +1,14 @@
 import JSONModel
 
-/// Scale sets, their instances and NICs: PUT merges at member level, as in Microsoft.Compute. With the Manual upgrade
-/// policy a change of the model reaches an instance only by a PUT of the instance.
+/// Scale sets: PUT merges at member level, as in Microsoft.Compute. With upgrade policy Manual a change of the model
+/// reaches an instance only by a PUT of the instance or by a manual upgrade; with Automatic it reaches all.
 extension AzureState {
     func getScaleSet(_ name: String) throws(ARMFault) -> ARMResponse {
         let state = try scaleSet(name)
         return ARMResponse(200, render(scaleSet: state), headers: [("ETag", "\"\(state.etag)\"")])
     }
 
-    private func scaleSet(_ name: String) throws(ARMFault) -> ScaleSetState {
+    func scaleSet(_ name: String) throws(ARMFault) -> ScaleSetState {
         guard let state = scaleSets[name.lowercased()] else {
             throw .resourceNotFound(
                 "Microsoft.Compute/virtualMachineScaleSets", name, group: configuration.resourceGroup)
@@ -16,196 +16,210 @@ extension AzureState {
         return state
     }
 
-    private func instance(_ id: String, of scaleSet: ScaleSetState) throws(ARMFault) -> InstanceState {
-        guard !id.isEmpty, id.allSatisfy({ ("0"..."9").contains($0) }) else {
-            throw ARMFault(
-                400, "InvalidParameter", "Virtual Machine Scale Set VM instanceId must be a number.",
-                target: "instanceId")
-        }
-        guard let instance = scaleSet.instances.first(where: { $0.instanceID == id }) else {
-            throw .childNotFound(instanceID(scaleSet, id))
-        }
-        return instance
-    }
+    private static let networkPath =
+        "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"
 
     mutating func putScaleSet(_ name: String, _ request: ARMRequest, now: Duration) throws(ARMFault) -> ARMResponse {
-        guard let old = scaleSets[name.lowercased()] else {
-            throw ARMFault(
-                400, "OperationNotSupported", "Scale sets of this simulator are made by its configuration only.")
-        }
-        let id = id(.compute, "virtualMachineScaleSets", old.name)
-        let update = try accept(request, as: "VirtualMachineScaleSet", .compute)
+        let key = name.lowercased()
+        let old = scaleSets[key]
+        let id = id(.compute, "virtualMachineScaleSets", try resourceName(old?.name, name))
+        let update = try accept(request, .compute)
         try checkLocation(update)
+        try checkMatch(request, etag: old.map { "\"\($0.etag)\"" }, id: id, provider: .compute)
+        try checkIdle(id, base: request.base)
+        var state: ScaleSetState
+        if let old {
+            state = old
+        } else {
+            state = ScaleSetState(
+                name: name, uniqueID: identifiers.guid(), body: Self.newScaleSet, instances: [])
+        }
+        state.body = state.body.merged(with: update)
+        state.body["properties.virtualMachineProfile.osProfile.adminPassword"] = nil
+        try checkScaleSet(state, old: old)
+        let networks = withDefaults(networkConfigurations: state.networkConfigurations)
+        try check(networkConfigurations: networks, instances: state.capacity, path: Self.networkPath)
+        state.body[Self.networkPath] = .array(networks)
+        if let old, state.body != old.body { state.etag += 1 }
+        state.provisioningState = old == nil ? "Creating" : "Updating"
+        scaleSets[key] = state
+        // New and upgraded instances take their own time, all of them together.
+        let touchesInstances =
+            state.capacity != state.instances.count
+            || state.isAutomatic && networks != old?.networkConfigurations ?? []
+        let headers = start(
+            .scaleSetWritten(key), on: id, provider: .compute, taking: configuration.latencies.scaleSet,
+            touchesInstances ? configuration.latencies.instance : .constant(.zero), request: request, now: now)
+        return ARMResponse(
+            old == nil ? 201 : 200, render(scaleSet: state), headers: headers + [("ETag", "\"\(state.etag)\"")])
+    }
+
+    private static let newScaleSet: JSONValue = [
+        "sku": ["tier": "Standard"],
+        "properties": [
+            "orchestrationMode": "Uniform", "singlePlacementGroup": true, "overprovision": false,
+            "upgradePolicy": ["mode": "Manual"],
+        ],
+    ]
+
+    private func checkScaleSet(_ state: ScaleSetState, old: ScaleSetState?) throws(ARMFault) {
+        func refuse(_ message: String, _ target: String, code: String = "InvalidParameter") -> ARMFault {
+            ARMFault(400, code, message, target: target)
+        }
+        guard state.body["properties.orchestrationMode"]?.text == "Uniform" else {
+            throw refuse(
+                "This simulator has uniform scale sets only.", "properties.orchestrationMode",
+                code: "OperationNotSupported")
+        }
+        let mode = state.body["properties.upgradePolicy.mode"]?.text ?? ""
+        guard ["Manual", "Automatic"].contains(mode) else {
+            throw refuse(
+                "Scale sets of this simulator have upgrade policy Manual or Automatic.",
+                "properties.upgradePolicy.mode", code: "OperationNotSupported")
+        }
+        guard let size = state.body["sku.name"]?.text, !size.isEmpty else {
+            throw refuse("sku.name is required.", "sku.name")
+        }
+        let largest =
+            state.body["properties.singlePlacementGroup"]?.bool == true
+            ? min(100, configuration.limits.instancesPerScaleSet) : configuration.limits.instancesPerScaleSet
+        guard let capacity = state.body["sku.capacity"]?.int, (0...largest).contains(capacity) else {
+            throw refuse("sku.capacity must be given, in 0..\(largest).", "sku.capacity")
+        }
+        let prefix = state.body["properties.virtualMachineProfile.osProfile.computerNamePrefix"]?.text ?? ""
+        guard !prefix.isEmpty, prefix.utf8.count <= 58 else {
+            throw refuse(
+                "computerNamePrefix of 1 to 58 characters is required.",
+                "properties.virtualMachineProfile.osProfile.computerNamePrefix")
+        }
+        let oldPrefix = old?.body["properties.virtualMachineProfile.osProfile.computerNamePrefix"]?.text
+        guard oldPrefix == nil || oldPrefix == prefix else {
+            throw refuse(
+                "Changing property 'computerNamePrefix' is not allowed.", "osProfile.computerNamePrefix",
+                code: "PropertyChangeNotAllowed")
+        }
+    }
+
+    mutating func deleteScaleSet(
+        _ name: String, _ request: ARMRequest, now: Duration
+    ) throws(ARMFault) -> ARMResponse {
+        let key = name.lowercased()
+        guard let old = scaleSets[key] else { return ARMResponse(204) }
+        let id = id(.compute, "virtualMachineScaleSets", old.name)
         try checkMatch(request, etag: "\"\(old.etag)\"", id: id, provider: .compute)
         try checkIdle(id, base: request.base)
-        if let capacity = update["sku.capacity"]?.int, capacity != old.instances.count {
-            throw ARMFault(
-                400, "OperationNotSupported", "The number of instances of this simulator is fixed.",
-                target: "sku.capacity")
-        }
-        if let mode = update["properties.upgradePolicy.mode"]?.text, mode != "Manual" {
-            throw ARMFault(
-                400, "OperationNotSupported", "Scale sets of this simulator have upgrade policy Manual.",
-                target: "properties.upgradePolicy.mode")
-        }
-        var state = old
-        state.body = old.body.merged(with: update)
-        let path = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"
-        let networks = withDefaults(networkConfigurations: state.networkConfigurations)
-        try check(networkConfigurations: networks, instances: state.instances.count, path: path)
-        state.body[path] = .array(networks)
-        if state.body != old.body { state.etag += 1 }
-        state.provisioningState = "Updating"
-        scaleSets[name.lowercased()] = state
+        scaleSets[key]?.provisioningState = "Deleting"
         let headers = start(
-            .scaleSetWritten(name.lowercased()), on: id, provider: .compute, taking: configuration.latencies.scaleSet,
-            request, now: now)
-        return ARMResponse(
-            200, render(scaleSet: state), headers: headers + [("ETag", "\"\(state.etag)\"")])
+            .scaleSetDeleted(key), on: id, provider: .compute, taking: configuration.latencies.scaleSet,
+            configuration.latencies.instance, request: request, now: now)
+        return ARMResponse(202, headers: headers)
     }
 
-    func getInstance(_ name: String, _ id: String) throws(ARMFault) -> ARMResponse {
-        let scaleSet = try scaleSet(name)
-        let instance = try instance(id, of: scaleSet)
-        return ARMResponse(200, render(instance, of: scaleSet), headers: [("ETag", "\"\(instance.etag)\"")])
-    }
-
-    func listInstances(_ name: String) throws(ARMFault) -> ARMResponse {
-        let scaleSet = try scaleSet(name)
-        return list(scaleSet.instances.map { render($0, of: scaleSet) })
-    }
-
-    mutating func putInstance(
-        _ name: String, _ id: String, _ request: ARMRequest, now: Duration
+    /// `POST .../manualupgrade`: brings the instances named to the model of the scale set.
+    mutating func upgradeInstances(
+        _ name: String, _ request: ARMRequest, now: Duration
     ) throws(ARMFault) -> ARMResponse {
         let scaleSet = try scaleSet(name)
-        let old = try instance(id, of: scaleSet)
-        let update = try accept(request, as: "VirtualMachineScaleSetVM", .compute)
-        if update["location"] != nil { try checkLocation(update) }
-        let resource = instanceID(scaleSet, id)
-        try checkMatch(request, etag: "\"\(old.etag)\"", id: resource, provider: .compute)
-        try checkIdle(resource, base: request.base)
-        var state = old
-        if let profile = update["properties.networkProfileConfiguration"] {
-            let merged = old.networkProfile.merged(with: profile)
-            let networks = withDefaults(
-                networkConfigurations: merged["networkInterfaceConfigurations"]?.elements ?? [])
-            try check(
-                networkConfigurations: networks, instances: 1,
-                path: "properties.networkProfileConfiguration.networkInterfaceConfigurations")
-            state.networkProfile = merged
-            state.networkProfile["networkInterfaceConfigurations"] = .array(networks)
+        let body = try accept(request, .compute)
+        let id = id(.compute, "virtualMachineScaleSets", scaleSet.name)
+        try checkIdle(id, base: request.base)
+        var wanted = (body["instanceIds"]?.elements ?? []).compactMap(\.text)
+        if wanted == ["*"] { wanted = scaleSet.instances.map(\.instanceID) }
+        guard !wanted.isEmpty || scaleSet.instances.isEmpty else {
+            throw ARMFault(
+                400, "InvalidParameter", "instanceIds must name an instance, or '*'.", target: "instanceIds")
         }
-        if state.networkProfile != old.networkProfile { state.etag += 1 }
-        state.provisioningState = "Updating"
-        let key = name.lowercased()
-        if let index = scaleSets[key]?.instances.firstIndex(where: { $0.instanceID == id }) {
-            scaleSets[key]?.instances[index] = state
+        for instance in wanted { _ = try self.instance(instance, of: scaleSet) }
+        for index in scaleSet.instances.indices where wanted.contains(scaleSet.instances[index].instanceID) {
+            scaleSets[name.lowercased()]?.instances[index].provisioningState = "Updating"
         }
         let headers = start(
-            .instanceWritten(scaleSet: key, instanceID: id), on: resource, provider: .compute,
-            taking: configuration.latencies.instance, request, now: now)
-        return ARMResponse(
-            200, render(state, of: scaleSet), headers: headers + [("ETag", "\"\(state.etag)\"")])
-    }
-
-    func getInterface(_ name: String, _ id: String, _ interface: String) throws(ARMFault) -> ARMResponse {
-        let scaleSet = try scaleSet(name)
-        let instance = try instance(id, of: scaleSet)
-        guard let state = instance.interfaces.first(where: { $0.name.lowercased() == interface.lowercased() }) else {
-            throw .childNotFound("\(instanceID(scaleSet, id))/networkInterfaces/\(interface)")
-        }
-        return ARMResponse(200, render(state, of: instance, scaleSet), headers: [("ETag", state.etag)])
-    }
-
-    /// The NICs of one instance, or of all if `id` is nil.
-    func listInterfaces(_ name: String, _ id: String?) throws(ARMFault) -> ARMResponse {
-        let scaleSet = try scaleSet(name)
-        var instances = scaleSet.instances
-        if let id { instances = [try instance(id, of: scaleSet)] }
-        return list(instances.flatMap { instance in instance.interfaces.map { render($0, of: instance, scaleSet) } })
+            .instancesUpgraded(scaleSet: name.lowercased(), instanceIDs: wanted), on: id, provider: .compute,
+            taking: configuration.latencies.instance, request: request, now: now)
+        return ARMResponse(202, headers: headers)
     }
 }
 
-// MARK: - Rendering
+// MARK: - What an operation brings about
 
 extension AzureState {
-    func instanceID(_ scaleSet: ScaleSetState, _ instance: String) -> String {
-        id(.compute, "virtualMachineScaleSets", scaleSet.name, "virtualMachines", instance)
-    }
-
-    func interfaceID(_ scaleSet: ScaleSetState, _ instance: InstanceState, _ interface: InterfaceState) -> String {
-        "\(instanceID(scaleSet, instance.instanceID))/networkInterfaces/\(interface.name)"
-    }
-
-    func render(scaleSet state: ScaleSetState) -> JSONValue {
-        var value = state.body
-        value["name"] = .string(state.name)
-        value["id"] = .string(id(.compute, "virtualMachineScaleSets", state.name))
-        value["type"] = "Microsoft.Compute/virtualMachineScaleSets"
-        value["etag"] = .string("\"\(state.etag)\"")
-        value["properties.provisioningState"] = .string(state.provisioningState)
-        value["properties.uniqueId"] = .string(state.uniqueID)
-        return value
-    }
-
-    private func render(_ state: InstanceState, of scaleSet: ScaleSetState) -> JSONValue {
-        let isLatest = state.networkConfigurations == scaleSet.networkConfigurations
-        var value: JSONValue = [
-            "name": .string("\(scaleSet.name)_\(state.instanceID)"),
-            "id": .string(instanceID(scaleSet, state.instanceID)),
-            "type": "Microsoft.Compute/virtualMachineScaleSets/virtualMachines",
-            "location": .string(configuration.location), "instanceId": .string(state.instanceID),
-            "sku": ["name": scaleSet.body["sku.name"] ?? .null, "tier": "Standard"],
-            "etag": .string("\"\(state.etag)\""),
-            "properties": [
-                "latestModelApplied": .bool(isLatest),
-                "modelDefinitionApplied": isLatest ? "VirtualMachineScaleSet" : "VirtualMachine",
-                "networkProfileConfiguration": state.networkProfile,
-                "provisioningState": .string(state.provisioningState),
-                "hardwareProfile": ["vmSize": scaleSet.body["sku.name"] ?? .null], "vmId": .string(state.vmID),
-                "osProfile": [
-                    "computerName": .string(state.computerName), "adminUsername": "azureuser", "secrets": [],
-                    "allowExtensionOperations": true, "requireGuestProvisionSignal": true,
-                ],
-                "networkProfile": [
-                    "networkInterfaces": .array(
-                        state.interfaces.map { ["id": .string(interfaceID(scaleSet, state, $0))] })
-                ],
-            ],
-        ]
-        if let tags = scaleSet.body["tags"], tags != [:] { value["tags"] = tags }
-        return value
-    }
-
-    private func render(_ state: InterfaceState, of instance: InstanceState, _ scaleSet: ScaleSetState) -> JSONValue {
-        let id = interfaceID(scaleSet, instance, state)
-        let children = state.ipConfigurations.map { child -> JSONValue in
-            var properties: JSONValue = [
-                "provisioningState": "Succeeded", "privateIPAddress": .string(child.address.description),
-                "privateIPAllocationMethod": "Dynamic", "privateIPAddressVersion": "IPv4",
-                "primary": .bool(child.isPrimary), "subnet": ["id": .string(child.subnetID)],
-            ]
-            if child.publicAddress != nil {
-                properties["publicIPAddress"] = ["id": .string(publicAddressID(scaleSet, instance, state, child))]
-            }
-            if !child.backendPools.isEmpty {
-                properties["loadBalancerBackendAddressPools"] = .array(
-                    child.backendPools.map { ["id": .string($0)] })
-            }
-            return [
-                "name": .string(child.name), "id": .string("\(id)/ipConfigurations/\(child.name)"),
-                "etag": .string(state.etag), "properties": properties,
-            ]
+    /// Makes as many instances as the model says and, with upgrade policy Automatic, brings all to the model.
+    ///
+    /// - Throws: the first refusal; what could be made is there all the same, as in Azure.
+    mutating func applyModel(_ key: String) throws(ARMFault) {
+        guard let capacity = scaleSets[key]?.capacity else { return }
+        while let last = scaleSets[key]?.instances.last, (scaleSets[key]?.instances.count ?? 0) > capacity {
+            removeInstance(last.instanceID, of: key)
         }
-        return [
-            "name": .string(state.name), "id": .string(id), "etag": .string(state.etag),
-            "properties": [
-                "provisioningState": "Succeeded", "ipConfigurations": .array(children),
-                "macAddress": .string(state.macAddress), "primary": .bool(state.isPrimary),
-                "enableIPForwarding": true, "enableAcceleratedNetworking": false,
-                "virtualMachine": ["id": .string(instanceID(scaleSet, instance.instanceID))],
-            ],
-        ]
+        var refusal: ARMFault?
+        if scaleSets[key]?.isAutomatic == true {
+            for instance in scaleSets[key]?.instances ?? [] {
+                do { try upgrade(instance.instanceID, of: key) } catch { refusal = refusal ?? error }
+            }
+        }
+        while (scaleSets[key]?.instances.count ?? capacity) < capacity {
+            do { try addInstance(to: key) } catch { refusal = refusal ?? error }
+        }
+        if let refusal { throw refusal }
+    }
+
+    /// Makes an instance of the current model. One that gets no address is there, too, in state Failed.
+    mutating func addInstance(to key: String, computerName: String? = nil) throws(ARMFault) {
+        guard let scaleSet = scaleSets[key] else { return }
+        let number = scaleSet.nextInstance
+        let digits = String(number, radix: 36)
+        let prefix = scaleSet.body["properties.virtualMachineProfile.osProfile.computerNamePrefix"]?.text ?? ""
+        let profile: JSONValue = ["networkInterfaceConfigurations": .array(scaleSet.networkConfigurations)]
+        let instance = InstanceState(
+            instanceID: String(number),
+            computerName: computerName ?? prefix + String(repeating: "0", count: max(0, 6 - digits.count)) + digits,
+            vmID: identifiers.guid(), networkProfile: profile, interfaces: [])
+        scaleSets[key]?.nextInstance = number + 1
+        scaleSets[key]?.instances.append(instance)
+        do {
+            try realise(instance: instance.instanceID, of: key)
+        } catch {
+            if let last = scaleSets[key]?.instances.indices.last {
+                scaleSets[key]?.instances[last].provisioningState = "Failed"
+            }
+            throw error
+        }
+    }
+
+    mutating func removeInstance(_ instanceID: String, of key: String) {
+        guard let index = scaleSets[key]?.instances.firstIndex(where: { $0.instanceID == instanceID }),
+            let instance = scaleSets[key]?.instances.remove(at: index)
+        else { return }
+        let count = min(scaleSets[key]?.capacity ?? 0, scaleSets[key]?.instances.count ?? 0)
+        scaleSets[key]?.body["sku.capacity"] = .integer(Int64(count))
+        touchLoadBalancers(ofPools: Set(instance.interfaces.flatMap(\.ipConfigurations).flatMap(\.backendPools)))
+    }
+
+    /// Brings an instance to the model of its scale set: what only the instance had is gone.
+    mutating func upgrade(_ instanceID: String, of key: String) throws(ARMFault) {
+        guard let scaleSet = scaleSets[key],
+            let index = scaleSet.instances.firstIndex(where: { $0.instanceID == instanceID })
+        else { return }
+        let networks = JSONValue.array(scaleSet.networkConfigurations)
+        if scaleSet.instances[index].networkProfile["networkInterfaceConfigurations"] != networks {
+            scaleSets[key]?.instances[index].etag += 1
+            scaleSets[key]?.instances[index].networkProfile["networkInterfaceConfigurations"] = networks
+        }
+        try realise(instance: instanceID, of: key)
+    }
+
+    /// Takes the first instance of the first scale set away and makes a new one of the current model.
+    ///
+    /// - Returns: the names of the instance that went and of the one that came; nil if there is none.
+    mutating func replaceInstance() -> (old: String, new: String, refusal: ARMFault?)? {
+        guard let key = scaleSets.filter({ !$0.value.instances.isEmpty }).keys.min(),
+            let first = scaleSets[key]?.instances.first
+        else { return nil }
+        removeInstance(first.instanceID, of: key)
+        var refusal: ARMFault?
+        do { try addInstance(to: key) } catch { refusal = error }
+        let count = scaleSets[key]?.instances.count ?? 0
+        scaleSets[key]?.body["sku.capacity"] = .integer(Int64(count))
+        return (first.computerName, scaleSets[key]?.instances.last?.computerName ?? "", refusal)
     }
 }

@@ -1,4 +1,5 @@
 import JSONModel
+import LinuxNet
 
 #if canImport(FoundationEssentials)
     import FoundationEssentials
@@ -9,107 +10,109 @@ import JSONModel
 /// All that the simulated subscription holds. A value: requests and the passing of time change it, nothing else does,
 /// and it does no IO.
 struct AzureState: Sendable {
+    /// A subnet with its IPv4 block and, if it is dual stack, its IPv6 block.
+    struct Subnet: Sendable {
+        let name: String
+        let blocks: [AzureBlock]
+
+        func block(_ family: IPAddress.Family) -> AzureBlock? { blocks.first { $0.family == family } }
+    }
+
     let configuration: AzureSimulator.Configuration
-    let subnets: [(name: String, block: AzureBlock)]
-    let publicSpace: AzureBlock
+    let subnets: [Subnet]
+    /// Where public addresses come from, one block per family.
+    let publicSpaces: [AzureBlock]
     /// The wall-clock time that every `now` counts from; only answers show it.
     let epoch: Date
     var identifiers: ARMIdentifiers
     /// Keyed by lower-case name, as the other collections.
     var loadBalancers: [String: LoadBalancerState] = [:]
     var prefixes: [String: PrefixState] = [:]
+    var publicAddresses: [String: PublicAddressState] = [:]
+    var networkInterfaces: [String: NetworkInterfaceState] = [:]
     var scaleSets: [String: ScaleSetState] = [:]
+    var machines: [String: MachineState] = [:]
     var operations: [String: OperationState] = [:]
     /// Operation ids, oldest first; bounded by ``keptOperations``.
     var operationOrder: [String] = []
-    /// Tokens given out and when they end.
+    /// Tokens given out and when they end; bounded by ``keptTokens``.
     var tokens: [String: Duration] = [:]
+    /// Keys and trusts that assertions are checked with.
+    let assertions: AssertionVerifier
+    /// Faults that wait for a call, oldest first; bounded by ``armedFaults``.
+    var faults: [AzureSimulator.Fault] = []
+    var buckets: Buckets
+    var metadataBuckets = MetadataBuckets()
 
     static let keptOperations = 1000
-    static let tokenLifetime = Duration.seconds(3600)
+    static let keptTokens = 10_000
 
     /// - Throws: ``AzureSimulator/StartError`` that names the field and the value.
     init(_ configuration: AzureSimulator.Configuration, epoch: Date) throws {
-        func block(_ text: String, _ field: String) throws -> AzureBlock {
-            guard let block = AzureBlock(text) else {
-                throw AzureSimulator.StartError(
-                    code: .configuration, message: "\(field): \"\(text)\" is no aligned IPv4 CIDR like 10.243.0.0/16")
-            }
-            return block
-        }
         self.configuration = configuration
         self.epoch = epoch
         identifiers = ARMIdentifiers(seed: configuration.seed)
-        publicSpace = try block(configuration.publicAddressSpace, "publicAddressSpace")
-        let network = try block(configuration.virtualNetwork.addressPrefix, "virtualNetwork.addressPrefix")
-        var subnets: [(name: String, block: AzureBlock)] = []
-        for subnet in configuration.virtualNetwork.subnets {
-            let range = try block(subnet.addressPrefix, "subnet \(subnet.name): addressPrefix")
-            guard network.contains(range), !subnets.contains(where: { $0.block.overlaps(range) }) else {
-                throw AzureSimulator.StartError(
-                    code: .configuration,
-                    message: "subnet \(subnet.name): addressPrefix \(range) must lie in \(network) and overlap no other"
-                )
-            }
-            subnets.append((subnet.name, range))
-        }
-        self.subnets = subnets
+        buckets = Buckets(configuration.rateLimits)
+        assertions = try AssertionVerifier(configuration.identity)
+        publicSpaces = [
+            try Self.block(configuration.publicAddressSpace, "publicAddressSpace", .ipv4),
+            try Self.block(configuration.publicAddressSpaceIPv6, "publicAddressSpaceIPv6", .ipv6),
+        ]
+        subnets = try Self.subnets(of: configuration.virtualNetwork)
+        try Self.checkNumbers(configuration)
         for scaleSet in configuration.scaleSets { try addScaleSet(scaleSet) }
+        for pool in configuration.machinePools { try addMachinePool(pool) }
     }
 
-    private mutating func addScaleSet(_ wanted: AzureSimulator.ScaleSet) throws {
-        guard subnets.contains(where: { $0.name.lowercased() == wanted.subnet.lowercased() }) else {
+    private static func checkNumbers(_ configuration: AzureSimulator.Configuration) throws {
+        func refuse(_ message: String) -> AzureSimulator.StartError {
+            AzureSimulator.StartError(code: .configuration, message: message)
+        }
+        guard configuration.pageSize >= 1 else { throw refuse("pageSize: \(configuration.pageSize) is below 1") }
+        guard configuration.latencyScale >= 0, configuration.latencyScale.isFinite else {
+            throw refuse("latencyScale: \(configuration.latencyScale) is not 0 or more")
+        }
+        guard configuration.identity.tokenLifetime >= .seconds(1) else {
+            throw refuse("identity.tokenLifetime: \(configuration.identity.tokenLifetime) is below 1 second")
+        }
+        guard let host = IPAddress(configuration.host),
+            host.family == .ipv4 ? host.bytes.first == 127 : host == IPAddress("::1")
+        else {
+            throw refuse(
+                "host: \"\(configuration.host)\" is no loopback address; faults are armed without a password, so the "
+                    + "simulator listens on 127.0.0.0/8 and ::1 only")
+        }
+    }
+
+    private static func block(_ text: String, _ field: String, _ family: IPAddress.Family) throws -> AzureBlock {
+        guard let block = AzureBlock(text), block.family == family else {
+            let example = family == .ipv4 ? "IPv4 CIDR like 10.243.0.0/16" : "IPv6 CIDR like 2001:db8::/48"
             throw AzureSimulator.StartError(
-                code: .configuration,
-                message: "scale set \(wanted.name): subnet \"\(wanted.subnet)\" is none of "
-                    + subnets.map(\.name).joined(separator: ", "))
+                code: .configuration, message: "\(field): \"\(text)\" is no aligned \(example)")
         }
-        let interface: JSONValue = [
-            "name": .string(wanted.name),
-            "properties": [
-                "primary": true, "enableAcceleratedNetworking": false, "disableTcpStateTracking": false,
-                "dnsSettings": ["dnsServers": []], "enableIPForwarding": true,
-                "ipConfigurations": [
-                    [
-                        "name": "ipconfig1",
-                        "properties": [
-                            "primary": true, "privateIPAddressVersion": "IPv4",
-                            "subnet": ["id": .string(subnetID(wanted.subnet))],
-                        ],
-                    ]
-                ],
-            ],
-        ]
-        let body: JSONValue = [
-            "location": .string(configuration.location),
-            "sku": [
-                "name": "Standard_D2s_v3", "tier": "Standard", "capacity": .integer(Int64(wanted.computerNames.count)),
-            ],
-            "tags": .object(wanted.tags.mapValues(JSONValue.string)),
-            "properties": [
-                "orchestrationMode": "Uniform", "overprovision": false, "singlePlacementGroup": false,
-                "upgradePolicy": ["mode": "Manual"],
-                "virtualMachineProfile": [
-                    "osProfile": ["computerNamePrefix": .string(wanted.name), "adminUsername": "azureuser"],
-                    "networkProfile": ["networkInterfaceConfigurations": [interface]],
-                ],
-            ],
-        ]
-        scaleSets[wanted.name.lowercased()] = ScaleSetState(
-            name: wanted.name, uniqueID: wanted.uniqueID ?? identifiers.guid(), body: body, instances: [])
-        for (index, computerName) in wanted.computerNames.enumerated() {
-            let profile: JSONValue = ["networkInterfaceConfigurations": [interface]]
-            let instance = InstanceState(
-                instanceID: String(index), computerName: computerName, vmID: identifiers.guid(),
-                networkProfile: profile, interfaces: [])
-            scaleSets[wanted.name.lowercased()]?.instances.append(instance)
-            do {
-                try realise(instance: String(index), of: wanted.name.lowercased())
-            } catch {
+        return block
+    }
+
+    private static func subnets(of configuration: AzureSimulator.VirtualNetwork) throws -> [Subnet] {
+        let network = try block(configuration.addressPrefix, "virtualNetwork.addressPrefix", .ipv4)
+        var subnets: [Subnet] = []
+        for subnet in configuration.subnets {
+            var blocks = [try block(subnet.addressPrefix, "subnet \(subnet.name): addressPrefix", .ipv4)]
+            guard network.contains(blocks[0]) else {
                 throw AzureSimulator.StartError(
-                    code: .configuration, message: "scale set \(wanted.name): \(computerName): \(error.message)")
+                    code: .configuration,
+                    message: "subnet \(subnet.name): addressPrefix \(blocks[0]) must lie in \(network)")
             }
+            if let text = subnet.addressPrefixIPv6 {
+                blocks.append(try block(text, "subnet \(subnet.name): addressPrefixIPv6", .ipv6))
+            }
+            for block in blocks where subnets.flatMap(\.blocks).contains(where: { $0.overlaps(block) }) {
+                throw AzureSimulator.StartError(
+                    code: .configuration, message: "subnet \(subnet.name): \(block) overlaps another subnet")
+            }
+            subnets.append(Subnet(name: subnet.name, blocks: blocks))
         }
+        return subnets
     }
 }
 
@@ -140,7 +143,7 @@ extension AzureState {
     }
 
     /// The subnet that an id names.
-    func subnet(_ id: String) -> (name: String, block: AzureBlock)? {
+    func subnet(_ id: String) -> Subnet? {
         guard let names = names(in: id, .network, "virtualNetworks", "subnets"),
             names[0].lowercased() == configuration.virtualNetwork.name.lowercased()
         else { return nil }
@@ -150,6 +153,35 @@ extension AzureState {
     /// The prefix that an id names.
     func prefix(_ id: String) -> PrefixState? {
         names(in: id, .network, "publicIPPrefixes").flatMap { prefixes[$0[0].lowercased()] }
+    }
+
+    /// The load balancer that a backend pool's id names, if that has such a pool.
+    func loadBalancer(ofPool id: String) -> LoadBalancerState? {
+        guard let names = names(in: id, .network, "loadBalancers", "backendAddressPools"),
+            let state = loadBalancers[names[0].lowercased()], state.hasChild("backendAddressPools", named: names[1])
+        else { return nil }
+        return state
+    }
+
+    /// The name that a resource has or is to get.
+    ///
+    /// - Throws: ``ARMFault`` unless a new name has 1 to 80 letters, digits, `_`, `.` and `-`, begins with a letter or
+    ///   digit, and does not end with `.` or `-` (naming rules page).
+    func resourceName(_ old: String?, _ wanted: String) throws(ARMFault) -> String {
+        if let old { return old }
+        let isWord = wanted.unicodeScalars.allSatisfy { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
+                || "_.-".unicodeScalars.contains(scalar)
+        }
+        guard isWord, (1...80).contains(wanted.utf8.count), let first = wanted.first, let last = wanted.last,
+            !"_.-".contains(first), !".-".contains(last)
+        else {
+            throw ARMFault(
+                400, "InvalidResourceName",
+                "Resource name \(wanted) is invalid. The name can be up to 80 characters long. It must begin with a "
+                    + "word character, and it must end with a word character or with '_'.")
+        }
+        return wanted
     }
 
     /// - Throws: ``ARMFault`` if `value` holds no well-formed id at `path`.
@@ -163,42 +195,6 @@ extension AzureState {
                 target: "\(path).id")
         }
         return text
-    }
-}
-
-// MARK: - Addresses
-
-extension AzureState {
-    /// Every private address in use: frontends and ipConfigurations share the subnets.
-    var usedPrivateAddresses: Set<AzureAddress> {
-        var used = Set(loadBalancers.values.flatMap(\.frontendAddresses.values))
-        for configuration in allIPConfigurations { used.insert(configuration.address) }
-        return used
-    }
-
-    var allIPConfigurations: [IPConfigurationState] {
-        scaleSets.values.flatMap(\.instances).flatMap(\.interfaces).flatMap(\.ipConfigurations)
-    }
-
-    /// The first free address of a subnet. Azure keeps the first four and the last of each.
-    func freePrivateAddress(in subnetID: String, alsoUsed: Set<AzureAddress>) throws(ARMFault) -> AzureAddress {
-        guard let subnet = subnet(subnetID) else { throw .invalidReference(subnetID, from: "subnet") }
-        let used = usedPrivateAddresses.union(alsoUsed)
-        guard let address = subnet.block.firstFree(reservedLow: 4, reservedHigh: 1, used: used) else {
-            throw ARMFault(
-                400, "SubnetIsFull",
-                "Subnet \(subnet.name) with address prefix \(subnet.block) does not have enough capacity for 1 IP "
-                    + "addresses.", target: subnetID)
-        }
-        return address
-    }
-
-    func freePublicAddress(in prefix: PrefixState, alsoUsed: Set<AzureAddress>) throws(ARMFault) -> AzureAddress {
-        let used = alsoUsed.union(allIPConfigurations.compactMap { $0.publicAddress?.address })
-        guard let address = prefix.block.firstFree(reservedLow: 0, reservedHigh: 0, used: used) else {
-            throw .prefixExhausted(prefix.name, length: prefix.block.length)
-        }
-        return address
     }
 }
 

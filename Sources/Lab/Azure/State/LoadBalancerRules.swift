@@ -31,8 +31,38 @@ struct LoadBalancerRules {
                 "Load balancer \(loadBalancerID) does not have Frontend IP Configuration, but it has other child "
                     + "resources.")
         }
+        try checkCount(
+            frontends.count, "frontendIPConfigurations", most: state.configuration.limits.frontendsPerLoadBalancer,
+            code: "LoadBalancerFrontendIPConfigurationCountLimitReached")
+        try checkCount(
+            rules.count, "loadBalancingRules", most: state.configuration.limits.rulesPerLoadBalancer,
+            code: "LoadBalancingRuleCountLimitReached")
         for rule in rules { try check(rule: rule, frontends: frontends, pools: pools, probes: probes) }
         try checkPorts(rules)
+        try checkHighAvailability(rules)
+    }
+
+    private func checkCount(_ count: Int, _ collection: String, most: Int, code: String) throws(ARMFault) {
+        guard count <= most else {
+            throw ARMFault(
+                400, code, "Load balancer \(loadBalancerID) has \(count) \(collection); the limit is \(most).",
+                target: "properties.\(collection)")
+        }
+    }
+
+    /// Rules for all ports: one per frontend, and on a pool either such rules or others (high availability ports page).
+    private func checkHighAvailability(_ rules: [JSONValue]) throws(ARMFault) {
+        var kinds: [String: Bool] = [:]
+        for rule in rules {
+            guard let pool = rule["properties.backendAddressPool.id"]?.text?.lowercased() else { continue }
+            let isAll = rule["properties.protocol"]?.text == "All"
+            guard kinds[pool, default: isAll] == isAll else {
+                throw refusal(
+                    "Rules for all ports and others do not mix on backend address pool \(pool).",
+                    "properties.loadBalancingRules[\(rule["name"]?.text ?? "")]")
+            }
+            kinds[pool] = isAll
+        }
     }
 
     /// The lower-case names of a collection's children; each has one, no two the same.
@@ -60,7 +90,7 @@ struct LoadBalancerRules {
                 400, "OperationNotSupported", "This simulator has internal load balancers only.", target: path)
         }
         if frontend["properties.privateIPAddressVersion"]?.text == "IPv6" {
-            throw refusal("This simulator has IPv4 subnets only.", "\(path).privateIPAddressVersion")
+            throw refusal("This simulator has IPv4 frontends only.", "\(path).privateIPAddressVersion")
         }
         let id = try state.referenceID(frontend["properties.subnet"], path: "\(path).subnet")
         guard state.subnet(id) != nil else { throw .invalidReference(id, from: "\(path).subnet") }

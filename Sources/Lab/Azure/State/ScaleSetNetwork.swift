@@ -1,4 +1,5 @@
 import JSONModel
+import LinuxNet
 
 /// The network side of scale sets: what a NIC configuration may say, and what an instance gets from it.
 extension AzureState {
@@ -41,59 +42,100 @@ extension AzureState {
             throw ARMFault(
                 400, "InvalidParameter", "Exactly one network interface configuration must be primary.", target: path)
         }
-        var loadBalancerNames = Set<String>()
+        var pools: [String] = []
         for configuration in networkConfigurations {
             let name = configuration["name"]?.text ?? ""
             let children = configuration["properties.ipConfigurations"]?.elements ?? []
             let position = "\(path)[\(name)].properties.ipConfigurations"
-            try checkNames(children, path: position)
-            guard children.filter({ $0["properties.primary"]?.bool == true }).count == 1 else {
-                throw ARMFault(
-                    400, "InvalidParameter",
-                    "Network interface configuration '\(name)' must have exactly one primary ipConfiguration.",
-                    target: position)
-            }
+            try checkShape(children, of: "Network interface configuration '\(name)'", path: position)
+            var interfacePools: [String] = []
             for child in children {
                 let childPath = "\(position)[\(child["name"]?.text ?? "")].properties"
-                loadBalancerNames.formUnion(try checkIPConfiguration(child, instances: instances, path: childPath))
+                interfacePools += try checkIPConfiguration(child, instances: instances, path: childPath)
             }
+            try checkRuleCount(ofPools: interfacePools, path: position)
+            pools += interfacePools
         }
-        guard loadBalancerNames.count <= 1 else {
+        let names = Set(pools.compactMap { loadBalancer(ofPool: $0)?.name })
+        guard names.count <= 1 else {
             throw ARMFault(
                 400, "VMScaleSetCannotUseMultipleLoadBalancersOfSameType",
                 "Virtual machine scale set references more than one internal load balancer: "
-                    + loadBalancerNames.sorted().joined(separator: ", "), target: path)
+                    + names.sorted().joined(separator: ", "), target: path)
         }
     }
 
-    /// - Returns: lower-case names of the load balancers that the ipConfiguration's backend pools belong to.
-    private func checkIPConfiguration(
-        _ child: JSONValue, instances: Int, path: String
-    ) throws(ARMFault) -> Set<String> {
-        guard child["properties.privateIPAddressVersion"]?.text == "IPv4" else {
+    /// Names, number, and which one is primary: the same for every network interface.
+    func checkShape(_ children: [JSONValue], of owner: String, path: String) throws(ARMFault) {
+        try checkNames(children, path: path)
+        let most = configuration.limits.ipConfigurationsPerInterface
+        guard children.count <= most else {
             throw ARMFault(
-                400, "InvalidParameter", "This simulator has IPv4 subnets only.",
-                target: "\(path).privateIPAddressVersion")
+                400, "NetworkInterfaceIpConfigurationCountLimitReached",
+                "\(owner) has \(children.count) ipConfigurations; the limit is \(most).", target: path)
         }
-        let subnetID = try referenceID(child["properties.subnet"], path: "\(path).subnet")
-        guard subnet(subnetID) != nil else { throw .invalidReference(subnetID, from: "\(path).subnet") }
+        let primaries = children.filter { $0["properties.primary"]?.bool == true }
+        guard primaries.count == 1 else {
+            throw ARMFault(
+                400, "InvalidParameter", "\(owner) must have exactly one primary ipConfiguration.", target: path)
+        }
+        let sixes = children.filter { $0["properties.privateIPAddressVersion"]?.text == "IPv6" }
+        guard sixes.count <= 1, primaries[0]["properties.privateIPAddressVersion"]?.text != "IPv6" else {
+            throw ARMFault(
+                400, "InvalidParameter", "\(owner) may have one IPv6 ipConfiguration, and never as the primary one.",
+                target: path)
+        }
+    }
+
+    /// How many rules reach a network interface that is in these pools.
+    func checkRuleCount(ofPools pools: [String], path: String) throws(ARMFault) {
+        let wanted = Set(pools.map { $0.lowercased() })
+        let rules = loadBalancers.values.flatMap { $0.children("loadBalancingRules") }
+            .filter { wanted.contains($0["properties.backendAddressPool.id"]?.text?.lowercased() ?? "") }
+        let most = configuration.limits.rulesPerInterface
+        guard rules.count <= most else {
+            throw ARMFault(
+                400, "LoadBalancerRuleCountLimitReachedForNic",
+                "\(rules.count) load balancing rules reach one network interface; the limit is \(most).",
+                target: path)
+        }
+    }
+
+    /// - Returns: ids of the backend pools that the ipConfiguration is in.
+    private func checkIPConfiguration(_ child: JSONValue, instances: Int, path: String) throws(ARMFault) -> [String] {
+        let version = child["properties.privateIPAddressVersion"]?.text ?? "IPv4"
+        try checkSubnet(child["properties.subnet"], version: version, path: "\(path).subnet")
         if let publicAddress = child["properties.publicIPAddressConfiguration"] {
             try checkPublicAddress(
-                publicAddress, instances: instances, path: "\(path).publicIPAddressConfiguration.properties")
+                publicAddress, instances: instances, version: version,
+                path: "\(path).publicIPAddressConfiguration.properties")
         }
-        var loadBalancerNames = Set<String>()
-        for pool in child["properties.loadBalancerBackendAddressPools"]?.elements ?? [] {
-            let position = "\(path).loadBalancerBackendAddressPools"
-            let id = try referenceID(pool, path: position)
-            guard let names = names(in: id, .network, "loadBalancers", "backendAddressPools"),
-                loadBalancers[names[0].lowercased()]?.hasChild("backendAddressPools", named: names[1]) == true
-            else { throw .invalidReference(id, from: position) }
-            loadBalancerNames.insert(names[0].lowercased())
-        }
-        return loadBalancerNames
+        return try checkPools(child, path: "\(path).loadBalancerBackendAddressPools")
     }
 
-    private func checkPublicAddress(_ value: JSONValue, instances: Int, path: String) throws(ARMFault) {
+    func checkSubnet(_ reference: JSONValue?, version: String, path: String) throws(ARMFault) {
+        let id = try referenceID(reference, path: path)
+        guard let subnet = subnet(id) else { throw .invalidReference(id, from: path) }
+        guard subnet.block(version == "IPv6" ? .ipv6 : .ipv4) != nil else {
+            throw ARMFault(
+                400, "InvalidParameter", "Subnet \(subnet.name) has no \(version) address prefix.", target: path)
+        }
+    }
+
+    /// - Returns: ids of the backend pools that an ipConfiguration names, each of which exists.
+    func checkPools(_ child: JSONValue, path: String) throws(ARMFault) -> [String] {
+        var ids: [String] = []
+        for pool in child["properties.loadBalancerBackendAddressPools"]?.elements ?? [] {
+            let id = try referenceID(pool, path: path)
+            guard loadBalancer(ofPool: id) != nil else { throw .invalidReference(id, from: path) }
+            ids.append(id)
+        }
+        return ids
+    }
+
+    private func checkPublicAddress(
+        _ value: JSONValue, instances: Int, version: String, path: String
+    ) throws(ARMFault) {
         guard value["properties.publicIPPrefix"] != nil else {
             throw ARMFault(
                 400, "InvalidParameter", "This simulator gives public addresses to instances from a prefix only.",
@@ -103,21 +145,18 @@ extension AzureState {
         guard let prefix = prefix(id), prefix.provisioningState != "Deleting" else {
             throw .invalidReference(id, from: "\(path).publicIPPrefix")
         }
-        guard prefix.isAllocated else {
+        guard prefix.isAllocated else { throw .notProvisioned(id) }
+        guard prefix.block.first.version == version else {
             throw ARMFault(
-                429, "RetryableError", "A retryable error occurred.",
-                details: [
-                    ARMFault.Detail(
-                        code: "ReferencedResourceNotProvisioned",
-                        message: "Cannot proceed with operation because resource \(id) is not in Succeeded state.")
-                ])
+                400, "InvalidParameter", "Public IP prefix \(id) is not of IP version \(version).",
+                target: "\(path).publicIPPrefix")
         }
-        guard prefix.block.count >= UInt64(instances) else {
+        guard prefix.block.count >= UInt128(instances) else {
             throw .prefixExhausted(prefix.name, length: prefix.block.length)
         }
     }
 
-    private func checkNames(_ children: [JSONValue], path: String) throws(ARMFault) {
+    func checkNames(_ children: [JSONValue], path: String) throws(ARMFault) {
         var seen = Set<String>()
         for child in children {
             guard let name = child["name"]?.text, !name.isEmpty, name.utf8.count <= 80 else {
@@ -185,7 +224,12 @@ extension AzureState {
         let old = interface?.ipConfigurations.first { $0.name.lowercased() == name.lowercased() }
         let kept = old?.subnetID.lowercased() == subnetID.lowercased() ? old?.address : nil
         let address: AzureAddress
-        if let kept { address = kept } else { address = try freePrivateAddress(in: subnetID, alsoUsed: given) }
+        if let kept {
+            address = kept
+        } else {
+            let isIPv6 = child["properties.privateIPAddressVersion"]?.text == "IPv6"
+            address = try freePrivateAddress(in: subnetID, family: isIPv6 ? .ipv6 : .ipv4, alsoUsed: given)
+        }
         var publicAddress: IPConfigurationState.PublicAddress?
         if let wanted = child["properties.publicIPAddressConfiguration"],
             let prefixID = wanted["properties.publicIPPrefix.id"]?.text
@@ -208,18 +252,31 @@ extension AzureState {
     }
 
     /// A changed member of a pool changes the etag of its load balancer, too.
-    private mutating func touchLoadBalancers(ofPools pools: Set<String>) {
+    mutating func touchLoadBalancers(ofPools pools: Set<String>) {
         for name in Set(pools.compactMap { ARMResourceID($0)?.segments.first?.name.lowercased() }) {
             loadBalancers[name]?.etag = identifiers.networkETag()
         }
     }
 
     /// An address of Microsoft's own block 00-0D-3A, as Azure's NICs have.
-    private mutating func makeMACAddress() -> String {
+    mutating func makeMACAddress() -> String {
         let tail = (0..<3).map { _ in
             let digits = String(UInt8.random(in: .min ... .max, using: &identifiers), radix: 16, uppercase: true)
             return digits.count == 1 ? "0" + digits : digits
         }
         return (["00", "0D", "3A"] + tail).joined(separator: "-")
+    }
+}
+
+extension ARMFault {
+    /// A resource that is named is not ready; a lock, not throttling.
+    static func notProvisioned(_ id: String) -> ARMFault {
+        ARMFault(
+            429, "RetryableError", "A retryable error occurred.",
+            details: [
+                ARMFault.Detail(
+                    code: "ReferencedResourceNotProvisioned",
+                    message: "Cannot proceed with operation because resource \(id) is not in Succeeded state.")
+            ])
     }
 }
