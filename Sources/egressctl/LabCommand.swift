@@ -9,7 +9,10 @@ struct LabCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lab",
         abstract: "A cluster with gateways on this one machine, in network namespaces (needs root).",
-        subcommands: [Up.self, Status.self, Down.self, Kubeconfig.self, Exec.self, Fail.self, Restore.self, Serve.self])
+        subcommands: [
+            Up.self, Status.self, Down.self, Kubeconfig.self, Exec.self, Fail.self, Restore.self, Serve.self,
+            AzureCommand.self,
+        ])
 }
 
 extension LabCommand {
