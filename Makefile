@@ -11,11 +11,13 @@ SWIFT_SOURCES := Package.swift Sources Plugins Tests
 # The CNI executable is static and opens no shared object; the linker cannot know.
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
-.PHONY: help setup build demo demo-down test unit-test end-to-end-test lint format clean
+.PHONY: help setup build demo demo-down test test-vm test-bundle unit-test end-to-end-test \
+  lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
+	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
 	@echo 'make demo-down  remove what a kept or interrupted demo left'
 	@echo 'make lint       check the format of all Swift sources; make format applies it'
@@ -43,9 +45,17 @@ test: require-root setup lint build unit-test end-to-end-test
 
 # Debug builds only: a release build cannot reach the internals that tests look at. One test at a time: many of them
 # watch packets and clocks.
-unit-test:
-	@swift build --build-tests --quiet 2>&1 | $(WITHOUT_LINKER_NOTE)
+unit-test: test-bundle
 	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --skip '^EndToEndTests'
+
+test-bundle:
+	@swift build --build-tests --quiet 2>&1 | $(WITHOUT_LINKER_NOTE)
+
+# What it needs from the network first: a build of minutes is no time to learn that there is none.
+test-vm: require-root
+	@scripts/vm/test-vm.sh fetch
+	@$(MAKE) --no-print-directory test-bundle
+	@scripts/vm/test-vm.sh run $(CURDIR)/.build/debug
 
 end-to-end-test:
 	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --filter '^EndToEndTests'

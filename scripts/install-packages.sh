@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages the build, the lab and the tests need, and only those that are missing.
+# usage: install-packages.sh [vm]    vm: also what `make test-vm` needs
 set -euo pipefail
 
 packages=(
@@ -10,6 +11,14 @@ packages=(
   # tests: independent observers; the README's way to ask the internet host
   wireguard-tools nftables iputils-ping curl abigail-tools
 )
+case "${1:-}" in
+  '') ;;
+  vm) packages+=(qemu-system-x86 kmod cpio) ;;
+  *)
+    echo "packages: no group \"$1\"; allowed: vm" >&2
+    exit 1
+    ;;
+esac
 
 missing=()
 for package in "${packages[@]}"; do
@@ -25,7 +34,7 @@ else
     echo "packages: missing ${missing[*]}; run this as root, or install them with apt-get" >&2
     exit 1
   fi
-  echo "packages: installing ${missing[*]}"
+  echo "packages: missing ${missing[*]}"
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
   # The lab runs an nginx of its own: Debian's policy hook keeps the package's service from being started.
@@ -35,12 +44,20 @@ else
     chmod 0755 "$policy"
     trap 'rm -f "$policy"' EXIT
   fi
-  if ! { apt-get update && apt-get install -y --no-install-recommends "${missing[@]}"; } >"$log" 2>&1; then
-    cat "$log" >&2
-    rm -f "$log"
-    echo "packages: apt-get failed" >&2
-    exit 1
-  fi
+  apt() {
+    LC_ALL=C apt-get "$@" >"$log" 2>&1 || {
+      cat "$log" >&2
+      rm -f "$log"
+      echo "packages: apt-get $1 failed" >&2
+      exit 1
+    }
+  }
+  apt update
+  # What apt-get is about to do, with what those packages need: name, version, and the version that it replaces.
+  apt install --simulate -y --no-install-recommends "${missing[@]}"
+  sed -nE 's/^Inst ([^ ]+) (\[([^]]+)\] )?\(([^ ]+) .*/packages: installing \1 \4 \3/p' "$log" |
+    sed -E 's/ $//; s/^(packages: installing [^ ]+ [^ ]+) (.+)$/\1 in place of \2/'
+  apt install -y --no-install-recommends "${missing[@]}"
   rm -f "$log"
 fi
 

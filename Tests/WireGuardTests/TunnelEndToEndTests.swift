@@ -38,10 +38,12 @@ struct TunnelEndToEndTests {
         try await nodes.removeAll()
     }
 
-    @Test func aSecondEnsureLeavesProcessKeyAndSessionAlone() async throws {
+    @Test func aSecondEnsureLeavesLinkProcessKeyAndSessionAlone() async throws {
         let nodes = try await TwoNodes("again")
         let first = try await nodes.connect()
         #expect(nodes.pod.pings(TwoNodes.farAddress))
+        let podLink = try nodes.pod.routes.requireLink(named: "wg0").index
+        let gatewayLink = try nodes.egress.routes.requireLink(named: nodes.gatewayReference.link).index
         let podProcess = try TwoNodes.process(of: nodes.podReference)
         let gatewayProcess = try TwoNodes.process(of: nodes.gatewayReference)
         let before = try await nodes.onWorker.service.status([nodes.podReference], nodes.host.context)
@@ -50,6 +52,9 @@ struct TunnelEndToEndTests {
         let second = try await nodes.ensure(restarted, nodes.podEnd())
         _ = try await nodes.connect()
         #expect(second == first)
+        // A link made anew would have another index: where the kernel carries the tunnel there is no process to compare.
+        #expect(try nodes.pod.routes.requireLink(named: "wg0").index == podLink)
+        #expect(try nodes.egress.routes.requireLink(named: nodes.gatewayReference.link).index == gatewayLink)
         #expect(try TwoNodes.process(of: nodes.podReference) == podProcess)
         #expect(try TwoNodes.process(of: nodes.gatewayReference) == gatewayProcess)
         let after = try await nodes.onWorker.service.status([nodes.podReference], nodes.host.context)
