@@ -69,7 +69,8 @@ struct KernelFormTests {
             #expect(try !sockets(nodes.gateway, port: port).isEmpty)
             try short.delete()
             // The kernel cleans namespaces up in the background.
-            for _ in 0..<100 where try !sockets(nodes.gateway, port: port).isEmpty {
+            let limit = ContinuousClock.now + .seconds(20)
+            while try !sockets(nodes.gateway, port: port).isEmpty, ContinuousClock.now < limit {
                 try await Task.sleep(for: .milliseconds(100))
             }
             #expect(try sockets(nodes.gateway, port: port).isEmpty)

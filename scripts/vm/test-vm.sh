@@ -6,7 +6,7 @@
 #        test-vm.sh run PRODUCTS     run the tests that `swift build --build-tests` left in PRODUCTS
 #
 # EGRESS_VM_ACCELERATOR  auto (default), kvm or tcg
-# EGRESS_VM_SECONDS      longest the guest may run, default 900
+# EGRESS_VM_SECONDS      longest the guest may run, default 1800
 # XDG_CACHE_HOME         the kernel is kept below it in egress-gateway/vm; default ~/.cache
 set -euo pipefail
 scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -19,7 +19,7 @@ scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # shellcheck source=scripts/vm/machine.sh
 . "$scripts/machine.sh"
 
-guest_seconds=${EGRESS_VM_SECONDS:-900}
+guest_seconds=${EGRESS_VM_SECONDS:-1800}
 
 check_surroundings() {
   [ "$(id -u)" -eq 0 ] || fail "this needs root: it installs packages and looks at /dev/kvm"
