@@ -30,8 +30,9 @@ test_figure() { sed -n "s/.*<testsuite name=\"TestResults\".* $1=\"\([0-9]*\)\".
 run_tests() {
   local status=0 figure value
   rm -f /tmp/tests.xml
-  /egress/egress-gatewayPackageTests.xctest --testing-library swift-testing --no-parallel --xunit-output /tmp/tests.xml \
-    --filter '^WireGuardTests\.' --filter '^LinuxNetTests\.' 2>&1 | grep --line-buffered -vE 'Test case passing| started\.$'
+  /egress/egress-gatewayPackageTests.xctest --testing-library swift-testing --no-parallel \
+    --xunit-output /tmp/tests.xml --filter '^WireGuardTests\.' --filter '^LinuxNetTests\.' 2>&1 |
+    grep --line-buffered -vE 'Test case passing| started\.$'
   status=${PIPESTATUS[0]}
   [ -s /tmp/tests.xml ] || { echo "guest: the tests ended without a report"; return 1; }
   for figure in tests failures skipped; do

@@ -6,8 +6,8 @@
 # From packages that are on every Debian machine, and from those that scripts/install-packages.sh brings: the guest's
 # own few commands, and what the tests call. wireguard-go is there so that the tests show that nobody starts it.
 image_programs=(
-  sh bash cat chmod dd env find grep head kill ls mkdir mknod mount nproc rm sed seq sleep sort sync tail tee touch tr true false
-  umount uname wc kmod ip ss nft wg ping sysctl ps pgrep wireguard-go
+  sh bash cat chmod dd env find grep head kill ls mkdir mknod mount nproc rm sed seq sleep sort sync tail tee touch
+  tr true false umount uname wc kmod ip ss nft wg ping sysctl ps pgrep wireguard-go
 )
 # Names and numbers that those programs read.
 image_files=(/etc/iproute2 /usr/share/iproute2 /etc/protocols /etc/services /etc/nsswitch.conf)
@@ -48,7 +48,7 @@ image_copy() {
 image_make() {
   local root=$1/root products=$2 scripts=$3 name path programs=() file listing libraries
   local built=("$products/egress-gatewayPackageTests.xctest" "$products/libWireGuard.so")
-  [ ! -e "$products/egress-provider-check" ] || built+=("$products/egress-provider-check")
+  [ "${EGRESS_VM_PROVIDER_CHECK:-0}" != 1 ] || built+=("$products/egress-provider-check")
   image_skeleton "$root"
   for name in "${image_programs[@]}"; do
     path=$(type -P "$name") || fail "no program $name on this machine; run scripts/install-packages.sh vm"

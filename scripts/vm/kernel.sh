@@ -10,12 +10,14 @@ kernel_entries_kept=2
 kernel_recipe=$(sha256sum "${BASH_SOURCE[0]}" | cut -c1-12)
 
 # Modules that the tests may make the guest's kernel load; the others stay out.
-kernel_modules='/kernel/(arch|crypto|lib|net)/|/kernel/drivers/(net/[^/]*$|net/(wireguard|vxlan|ipvlan)/|virtio/|char/hw_random/)'
+kernel_modules='/kernel/(arch|crypto|lib|net)/'
+kernel_modules+='|/kernel/drivers/(net/[^/]*$|net/(wireguard|vxlan|ipvlan)/|virtio/|char/hw_random/)'
 
 # Prints the name and the version of the newest kernel package that apt's lists know; nothing if they know none.
 kernel_candidate() {
   local package version
-  package=$(apt-cache depends "$kernel_meta_package" 2>/dev/null | awk '$1 == "Depends:" && /linux-image/ {print $2; exit}')
+  package=$(apt-cache depends "$kernel_meta_package" 2>/dev/null |
+    awk '$1 == "Depends:" && /linux-image/ {print $2; exit}')
   [ -n "$package" ] || return 0
   version=$(apt-cache policy "$package" | awk '$1 == "Candidate:" {print $2}')
   [ -n "$version" ] && [ "$version" != "(none)" ] || return 0

@@ -20,7 +20,8 @@ machine_qemu() {
 # kernel boots until it looks for one, panics, and ends the machine.
 machine_kvm_boots() {
   [ -r /dev/kvm ] && [ -w /dev/kvm ] || return 1
-  machine_qemu kvm 20 -kernel "$1" -append "console=ttyS0 panic=-1" -serial file:"$2/kvm.log" >/dev/null 2>&1 || return 1
+  machine_qemu kvm 20 -kernel "$1" -append "console=ttyS0 panic=-1" -serial file:"$2/kvm.log" >/dev/null 2>&1 ||
+    return 1
   grep -q 'Unable to mount root fs' "$2/kvm.log"
 }
 
