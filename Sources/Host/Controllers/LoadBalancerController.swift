@@ -1,3 +1,4 @@
+import Foundation
 import Kubernetes
 import Logging
 import ProviderKit
@@ -10,6 +11,8 @@ struct LoadBalancerController: Sendable {
     let loadBalancer: any CapabilityClient<LoadBalancer>
     let events: EventRecorder
     let settings: ManagerSettings
+    /// The wall clock, for conditions.
+    var now: @Sendable () -> Date = { Date() }
 
     func reconcile(_ key: ObjectKey) async -> Outcome {
         do {
@@ -38,7 +41,9 @@ struct LoadBalancerController: Sendable {
                     path: GatewayNames.probePath(staticGatewayUID: owner.uid), port: settings.gatewayProbePort))
             let observed = try await loadBalancer.ensureOne(desired)
             let nodePool = try await ensureNodePool(of: balancer)
-            let status = Self.status(balancer.status, observed, nodePool.status)
+            var status = Self.status(balancer.status, observed, nodePool.status)
+            status.conditions = FailureCondition.setting(
+                Self.readiness(of: balancer, nodePool), in: status.conditions, now: now())
             if try await objects.setStatus(status, replacing: balancer.status, on: balancer) {
                 await events.normal(
                     reference(owner, balancer), reason: "ReconcileGatewayLBConfigurationSuccess",
@@ -46,11 +51,36 @@ struct LoadBalancerController: Sendable {
             }
             return .done
         } catch {
-            await events.warning(
-                reference(owner, balancer), reason: "ReconcileGatewayLBConfigurationError",
-                message: String(describing: error))
+            await tell(error, about: balancer, owner)
             throw error
         }
+    }
+
+    /// What the load balancer's own run achieved is told only if the nodes have no failure to tell.
+    private static func readiness(of balancer: GatewayLBConfiguration, _ nodePool: GatewayVMConfiguration) -> Condition
+    {
+        let failure = FailureCondition.failure(
+            in: nodePool.status?.conditions, generation: nodePool.metadata.generation)
+        guard var failure else {
+            return FailureCondition.success(
+                "the load balancer has a rule for this configuration", generation: balancer.metadata.generation)
+        }
+        failure.observedGeneration = balancer.metadata.generation
+        return failure
+    }
+
+    /// A failure that a person can mend goes into the condition, and into one Event when the condition changes.
+    private func tell(_ error: any Error, about balancer: GatewayLBConfiguration, _ owner: OwnerReference) async {
+        if let condition = FailureCondition.condition(error, generation: balancer.metadata.generation) {
+            var status = balancer.status ?? GatewayLBConfigurationStatus()
+            status.conditions = FailureCondition.setting(condition, in: status.conditions, now: now())
+            // A condition that could not be written is tried again with the next run.
+            let isNews = try? await objects.setStatus(status, replacing: balancer.status, on: balancer)
+            if isNews == false { return }
+        }
+        await events.warning(
+            reference(owner, balancer), reason: "ReconcileGatewayLBConfigurationError",
+            message: String(describing: error))
     }
 
     /// The status to write: what was there, with what was observed now.

@@ -1,3 +1,4 @@
+import Foundation
 import Kubernetes
 import Logging
 import ProviderKit
@@ -9,6 +10,8 @@ struct NodePoolController: Sendable {
     let nodePool: any CapabilityClient<NodePool>
     let events: EventRecorder
     let settings: ManagerSettings
+    /// The wall clock, for conditions.
+    var now: @Sendable () -> Date = { Date() }
 
     func reconcile(_ key: ObjectKey) async -> Outcome {
         let later = Duration.seconds(settings.resyncSeconds)
@@ -29,7 +32,11 @@ struct NodePoolController: Sendable {
         do {
             let desired = Self.desired(configuration)
             let observed = try await nodePool.ensureOne(desired)
-            let status = Self.status(configuration.status, observed)
+            var status = Self.status(configuration.status, observed)
+            status.conditions = FailureCondition.setting(
+                FailureCondition.success(
+                    "every node has its egress address", generation: configuration.metadata.generation),
+                in: status.conditions, now: now())
             if try await objects.setStatus(status, replacing: configuration.status, on: configuration) {
                 await events.normal(
                     reference(configuration), reason: "ReconcileGatewayVMConfigurationSuccess",
@@ -38,11 +45,23 @@ struct NodePoolController: Sendable {
             // The cloud tells nobody when somebody else changes a node's addresses.
             return .requeue(after: .seconds(settings.resyncSeconds))
         } catch {
-            await events.warning(
-                reference(configuration), reason: "ReconcileGatewayVMConfigurationError",
-                message: String(describing: error))
+            await tell(error, about: configuration)
             throw error
         }
+    }
+
+    /// A failure that a person can mend goes into the condition, and into one Event when the condition changes.
+    private func tell(_ error: any Error, about configuration: GatewayVMConfiguration) async {
+        if let condition = FailureCondition.condition(error, generation: configuration.metadata.generation) {
+            var status = configuration.status ?? GatewayVMConfigurationStatus()
+            status.conditions = FailureCondition.setting(condition, in: status.conditions, now: now())
+            // A condition that could not be written is tried again with the next run.
+            let isNews = try? await objects.setStatus(status, replacing: configuration.status, on: configuration)
+            if isNews == false { return }
+        }
+        await events.warning(
+            reference(configuration), reason: "ReconcileGatewayVMConfigurationError",
+            message: String(describing: error))
     }
 
     /// The batch item of a configuration.

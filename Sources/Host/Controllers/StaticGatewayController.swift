@@ -49,6 +49,7 @@ struct StaticGatewayController: Sendable {
     private func provision(_ found: StaticGatewayConfiguration) async throws -> Outcome {
         let gateway = try await objects.addFinalizer(GatewayNames.staticGatewayFinalizer, to: found)
         var status = gateway.status ?? StaticGatewayConfigurationStatus()
+        var failure: Condition?
         do {
             let secret = try await ensureKeys(of: gateway)
             status.gatewayServerProfile.privateKeySecretRef = ObjectReference(
@@ -60,16 +61,19 @@ struct StaticGatewayController: Sendable {
                 status.gatewayServerProfile.ip = observed.frontendIp
                 status.gatewayServerProfile.port = observed.serverPort
                 status.egressIpPrefix = observed.egressIpPrefix
+                failure = FailureCondition.failure(
+                    in: observed.conditions, generation: balancer.metadata.generation)
             }
         } catch {
             await events.warning(
                 gateway.objectReference, reason: "ReconcileError", message: String(describing: error))
             throw error
         }
-        status.conditions = Conditions.setting(
-            Self.readiness(status, generation: gateway.metadata.generation), in: status.conditions,
-            now: Timestamp(now()))
-        if try await objects.setStatus(status, replacing: gateway.status, on: gateway) {
+        status.conditions = FailureCondition.setting(
+            Self.readiness(status, failure: failure, generation: gateway.metadata.generation), in: status.conditions,
+            now: now())
+        // A failure has had its Event where it was met.
+        if try await objects.setStatus(status, replacing: gateway.status, on: gateway), failure == nil {
             let isReady = !status.egressIpPrefix.isEmpty
             await events.normal(
                 gateway.objectReference, reason: isReady ? "Reconciled" : "Reconciling",
@@ -79,9 +83,20 @@ struct StaticGatewayController: Sendable {
     }
 
     /// Whether pods can use the gateway, and if not, what is still missing.
-    static func readiness(_ status: StaticGatewayConfigurationStatus, generation: Int64) -> Condition {
-        var condition = Condition(type: "Ready", status: "False", observedGeneration: generation)
-        if status.gatewayServerProfile.ip.isEmpty || status.gatewayServerProfile.port == 0 {
+    ///
+    /// - Parameter failure: what a provider cannot do until a person acts; a gateway that was provisioned before goes on
+    ///   serving, and yet is not as its author wants it.
+    static func readiness(
+        _ status: StaticGatewayConfigurationStatus, failure: Condition?, generation: Int64
+    ) -> Condition {
+        var condition = Condition(type: FailureCondition.type, status: "False", observedGeneration: generation)
+        if let failure {
+            condition.reason = failure.reason
+            condition.message = failure.message
+            if !status.egressIpPrefix.isEmpty {
+                condition.message += "; traffic still leaves from \(status.egressIpPrefix)"
+            }
+        } else if status.gatewayServerProfile.ip.isEmpty || status.gatewayServerProfile.port == 0 {
             condition.reason = "LoadBalancerPending"
             condition.message = "the load balancer has no address and port for this configuration yet"
         } else if status.egressIpPrefix.isEmpty {
