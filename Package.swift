@@ -157,7 +157,7 @@ let package = Package(
             ] + nioCore, swiftSettings: strict),
 
         .target(
-            name: "AzureARM", dependencies: ["JSONModel", "ProviderKit"], path: "Plugins/AzureARM",
+            name: "AzureARM", dependencies: ["COpenSSL", "JSONModel", "ProviderKit"], path: "Plugins/AzureARM",
             swiftSettings: strict),
 
         .executableTarget(

@@ -88,6 +88,15 @@ public protocol HostServices: Sendable {
     func now() -> HostInstant
     /// - Throws: ``ProviderError`` if no response came.
     func send(_ request: HTTPRequest) async throws -> HTTPResponse
+    /// Waits on the clock of ``now()``.
+    ///
+    /// - Throws: `CancellationError` if the task is cancelled meanwhile.
+    func sleep(for duration: Duration) async throws
+}
+
+extension HostServices {
+    /// The host's clock runs like the process's own.
+    public func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
 }
 
 /// A plugin's view of its host.
@@ -111,5 +120,12 @@ public struct ProviderHost: Sendable {
     /// - Throws: ``ProviderError`` if no response came; a response of any status does not throw.
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {
         try await services.send(request)
+    }
+
+    /// Waits on the host's clock.
+    ///
+    /// - Throws: `CancellationError` if the task is cancelled meanwhile.
+    public func sleep(for duration: Duration) async throws {
+        try await services.sleep(for: duration)
     }
 }

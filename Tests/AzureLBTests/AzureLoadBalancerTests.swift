@@ -158,16 +158,21 @@ private func provider(
                 .ensure([desired("a")], host.context())
             #expect(wrongSubnet[0].code == .retry)
             #expect(wrongSubnet[0].message?.hasPrefix("cloudConfig.subnetName: subnet \"none\"") == true)
-            for (changes, code, text) in [
-                (["aadClientSecret": "wrong"], ResultCode.terminal, "the client secret in the cloud configuration"),
-                (["resourceGroup": "none"], .invalid, "check resourceGroup in the cloud configuration"),
-                (["subscriptionId": "none"], .invalid, "check subscriptionId in the cloud configuration"),
-                (["cloud": "AzureChinaCloud"], .invalid, "it offers AzureCloud"),
-            ] as [([String: JSONValue?], ResultCode, String)] {
+            #expect(wrongSubnet[0].reason == "SubnetNotFound")
+            for (changes, code, reason, text) in [
+                (
+                    ["aadClientSecret": "wrong"], ResultCode.terminal, "CredentialRefused",
+                    "give the cloud configuration a client secret"
+                ),
+                (["resourceGroup": "none"], .invalid, "ResourceGroupNotFound", "check the resource group's name"),
+                (["subscriptionId": "none"], .invalid, "SubscriptionNotFound", "check subscriptionId"),
+                (["cloud": "AzureChinaCloud"], .invalid, nil, "it offers AzureCloud"),
+            ] as [([String: JSONValue?], ResultCode, String?, String)] {
                 let error = await #expect(throws: ProviderError.self) {
                     _ = try await provider(client, host, changes: changes).ensure([desired("a")], host.context())
                 }
                 #expect(error?.code == code && error?.message.contains(text) == true, "\(error?.message ?? "")")
+                #expect(error?.reason == reason)
             }
             #expect(!host.log.contains { $0.contains("lab-secret") || $0.contains("Bearer") })
         }

@@ -90,13 +90,15 @@ import Testing
                 "cloudConfig.useManagedIdentityExtension: must be true or false"
             ),
             (["userAssignedIdentityID": "x"], "cloudConfig.userAssignedIdentityID: \"x\" is only allowed with"),
+            (["useFederatedWorkloadIdentityExtension": true, "tenantId": nil], "cloudConfig.tenantId: is missing"),
             (
-                ["useFederatedWorkloadIdentityExtension": true],
-                "cloudConfig.useFederatedWorkloadIdentityExtension: workload"
+                ["aadClientSecret": nil, "auxiliaryTokenProvider": "x"],
+                "cloudConfig.auxiliaryTokenProvider: is a credential of Azure's own services"
             ),
+            (["cloud": "AzureStackCloud", "resourceManagerEndpoint": nil], "cloudConfig.cloud: \"AzureStackCloud\""),
             (
-                ["aadClientSecret": nil, "aadClientCertPath": "/c.pfx"],
-                "cloudConfig.aadClientCertPath: a client certificate"
+                ["cloudProviderBackoff": true, "cloudProviderBackoffRetries": 11],
+                "cloudConfig.cloudProviderBackoffRetries: 11.0 is not in 0.0..10.0"
             ),
             (["resourceManagerEndpoint": "there"], "cloudConfig.resourceManagerEndpoint: \"there\" must be an http"),
         ] as [([String: JSONValue?], String)])

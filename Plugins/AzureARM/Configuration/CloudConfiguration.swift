@@ -5,29 +5,8 @@ import ProviderKit
     import FoundationEssentials
 #endif
 
-/// Text that must not reach a log: it prints as a placeholder.
-public struct Secret: Sendable, Equatable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    let value: String
-
-    public init(_ value: String) {
-        self.value = value
-    }
-
-    public var description: String { "(secret)" }
-    public var debugDescription: String { description }
-    public var customMirror: Mirror { Mirror(self, children: [:]) }
-}
-
-/// How this process proves who it is.
-public enum Credential: Sendable, Equatable {
-    case clientSecret(tenant: String, clientID: String, secret: Secret)
-    /// By the instance metadata service; `identity` is a client id, or a resource id if it contains `/subscriptions/`;
-    /// nil: the system-assigned one.
-    case managedIdentity(identity: String?)
-}
-
 /// The cloud configuration of the Go system (`azure.json`): the same fields, matched without case; fields of other
-/// readers of the file are ignored.
+/// readers of the file are ignored (upstream behaviour section 6.1).
 public struct CloudConfiguration: Sendable, Equatable {
     public var cloud: String
     public var location: String
@@ -42,36 +21,46 @@ public struct CloudConfiguration: Sendable, Equatable {
     public var userAgent: String
     /// Where the resource manager is, if not where the cloud's name says; without a slash at the end.
     public var resourceManagerEndpoint: String?
+    /// Addresses that the environment names for a cloud of its own.
+    public var endpointOverrides: EndpointOverrides
     public var credential: Credential
+    /// What the client does about failures that pass and about its own pace.
+    public var pace: RequestPace
+    /// What was read and does not do what its writer may expect; for the log.
+    public var notices: [String]
 
     /// Reads a plugin's configuration: `{"cloudConfig": PATH}` or `{"cloudConfig": {...fields...}}`.
     ///
     /// - Throws: ``ProviderError`` with `invalid` that names the field, its value and what is allowed.
-    public init(pluginConfiguration: Data) throws {
+    public init(pluginConfiguration: Data, surroundings: Surroundings = .process) throws(ProviderError) {
         guard let root = try? JSONValue(json: pluginConfiguration), root.members != nil else {
             throw ProviderError(.invalid, "config: must be an object with the field cloudConfig")
         }
         switch root["cloudConfig"] {
-        case .string(let path):
-            let data: Data
-            do {
-                data = try Data(contentsOf: URL(filePath: path))
-            } catch {
-                throw ProviderError(.invalid, "config.cloudConfig: cannot read \"\(path)\": \(error)")
-            }
-            guard let fields = try? JSONValue(json: data), fields.members != nil else {
-                throw ProviderError(.invalid, "config.cloudConfig: \"\(path)\" holds no JSON object")
-            }
-            try self.init(fields: fields)
-        case .some(let fields) where fields.members != nil: try self.init(fields: fields)
+        case .string(let path): try self.init(fields: Self.fields(ofFile: path), surroundings: surroundings)
+        case .some(let fields) where fields.members != nil:
+            try self.init(fields: fields, surroundings: surroundings)
         default:
             throw ProviderError(
                 .invalid, "config.cloudConfig: is missing; must be the path of a cloud configuration, or its fields")
         }
     }
 
+    private static func fields(ofFile path: String) throws(ProviderError) -> JSONValue {
+        let fields: JSONValue
+        do throws(FileProblem) {
+            fields = try ConfigurationText.parse(readSmallFile(path))
+        } catch {
+            throw ProviderError(.invalid, "config.cloudConfig: cannot read \"\(path)\": \(error)")
+        }
+        guard fields.members != nil else {
+            throw ProviderError(.invalid, "config.cloudConfig: \"\(path)\" holds no object")
+        }
+        return fields
+    }
+
     /// Reads the fields.
-    public init(fields: JSONValue) throws {
+    public init(fields: JSONValue, surroundings: Surroundings = .process) throws(ProviderError) {
         let reader = FieldReader(fields)
         cloud = try reader.required("cloud")
         location = try reader.required("location")
@@ -83,56 +72,46 @@ public struct CloudConfiguration: Sendable, Equatable {
         loadBalancer = try reader.text("gatewayLoadBalancerName") ?? "kubeegressgateway-ilb"
         loadBalancerResourceGroup = try reader.text("loadBalancerResourceGroup") ?? resourceGroup
         userAgent = try reader.text("userAgent") ?? "kube-egress-gateway-controller"
-        resourceManagerEndpoint = try reader.text("resourceManagerEndpoint")
-        if let endpoint = resourceManagerEndpoint {
-            guard let url = URL(string: endpoint), ["http", "https"].contains(url.scheme), url.host() != nil else {
-                throw ProviderError(
-                    .invalid, "cloudConfig.resourceManagerEndpoint: \"\(endpoint)\" must be an http or https URL")
-            }
-            resourceManagerEndpoint = trimmingSlash(endpoint)
+        resourceManagerEndpoint = try reader.text("resourceManagerEndpoint").map { text throws(ProviderError) in
+            try endpoint(text, "cloudConfig.resourceManagerEndpoint")
         }
-        credential = try Self.credential(reader)
-        if resourceManagerEndpoint == nil, cloud.lowercased() == "azurestackcloud" {
+        endpointOverrides = try EndpointOverrides(cloud: cloud, surroundings.environment)
+        credential = try Credential(reader, surroundings)
+        pace = try RequestPace(reader)
+        notices = try Self.notices(reader, cloud: cloud)
+        if CloudEnvironment.isStack(cloud), resourceManagerEndpoint == nil, endpointOverrides.resourceManager == nil {
             throw ProviderError(
-                .unsupported,
-                "cloudConfig.cloud: \"\(cloud)\" needs resourceManagerEndpoint; an endpoint file is not "
-                    + "supported yet")
+                .invalid,
+                "cloudConfig.cloud: \"\(cloud)\" says not where it is; the environment's "
+                    + "\(EndpointOverrides.variable) must name a file, or resourceManagerEndpoint must be set")
         }
     }
 
-    /// The order in which the Go client library picks a method.
-    private static func credential(_ reader: FieldReader) throws -> Credential {
-        if try reader.flag("useFederatedWorkloadIdentityExtension") {
-            throw ProviderError(
-                .unsupported,
-                "cloudConfig.useFederatedWorkloadIdentityExtension: workload identity is not supported "
-                    + "yet; use a managed identity or a client secret")
+    private static func notices(_ reader: FieldReader, cloud: String) throws(ProviderError) -> [String] {
+        var notices: [String] = []
+        if !CloudEnvironment.isKnown(cloud) {
+            notices.append("cloudConfig.cloud: \"\(cloud)\" is no known name and means the public cloud")
         }
-        let identity = try reader.text("userAssignedIdentityID")
-        if try reader.flag("useManagedIdentityExtension") { return .managedIdentity(identity: identity) }
-        if let identity {
-            throw ProviderError(
-                .invalid,
-                "cloudConfig.userAssignedIdentityID: \"\(identity)\" is only allowed with "
-                    + "useManagedIdentityExtension true")
+        if CloudEnvironment.isStack(cloud), try !reader.flag("disableAzureStackCloud") {
+            notices.append(
+                "cloudConfig.disableAzureStackCloud: is false; the API versions of Azure Stack Hub are not spoken, "
+                    + "those of Azure are used")
         }
-        let certificate = try reader.text("aadClientCertPath")
-        guard let secret = try reader.text("aadClientSecret") else {
-            if certificate != nil {
-                throw ProviderError(
-                    .unsupported,
-                    "cloudConfig.aadClientCertPath: a client certificate is not supported yet; use a "
-                        + "managed identity or a client secret")
-            }
-            throw ProviderError(
-                .invalid,
-                "cloudConfig.aadClientSecret: is missing; must be set unless useManagedIdentityExtension is "
-                    + "true")
+        if let tenant = try reader.text("networkResourceTenantID"), tenant != (try reader.text("tenantId")) {
+            notices.append(
+                "cloudConfig.networkResourceTenantID: \"\(tenant)\" has no effect; the virtual network must be in the "
+                    + "tenant of the identity")
         }
-        return .clientSecret(
-            tenant: try reader.required("tenantId"), clientID: try reader.required("aadClientId"),
-            secret: Secret(secret))
+        return notices
     }
+}
+
+/// The address in `text`, without a slash at its end.
+func endpoint(_ text: String, _ name: String) throws(ProviderError) -> String {
+    guard let url = URL(string: text), ["http", "https"].contains(url.scheme), url.host() != nil else {
+        throw ProviderError(.invalid, "\(name): \"\(text)\" must be an http or https URL")
+    }
+    return trimmingSlash(text)
 }
 
 extension CloudConfiguration {
@@ -152,46 +131,4 @@ extension CloudConfiguration {
             "Microsoft.Network", ["virtualNetworks", virtualNetwork, "subnets", subnet],
             resourceGroup: virtualNetworkResourceGroup)
     }
-}
-
-/// Fields of one object, by name without case.
-private struct FieldReader {
-    private let fields: [String: JSONValue]
-
-    init(_ value: JSONValue) {
-        fields = Dictionary((value.members ?? [:]).map { ($0.key.lowercased(), $0.value) }) { first, _ in first }
-    }
-
-    /// Text; nil if absent or empty.
-    func text(_ name: String) throws -> String? {
-        switch fields[name.lowercased()] {
-        case nil, .null: return nil
-        case .string(let text): return text.isEmpty ? nil : text
-        case .some(let other):
-            throw ProviderError(.invalid, "cloudConfig.\(name): must be a string, not \(other.kind)")
-        }
-    }
-
-    func required(_ name: String) throws -> String {
-        guard let text = try text(name) else {
-            throw ProviderError(.invalid, "cloudConfig.\(name): is missing; must be a string that is not empty")
-        }
-        return text
-    }
-
-    /// A boolean, also as the words true and false.
-    func flag(_ name: String) throws -> Bool {
-        switch fields[name.lowercased()] {
-        case nil, .null: return false
-        case .bool(let flag): return flag
-        case .string(let text) where ["true", "false", ""].contains(text.lowercased()):
-            return text.lowercased() == "true"
-        case .some(let other):
-            throw ProviderError(.invalid, "cloudConfig.\(name): must be true or false, not \(other.text ?? other.kind)")
-        }
-    }
-}
-
-func trimmingSlash(_ text: String) -> String {
-    text.hasSuffix("/") ? String(text.dropLast()) : text
 }

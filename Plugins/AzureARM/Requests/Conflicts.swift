@@ -7,7 +7,7 @@ public actor WriteQueue {
 
     public init() {}
 
-    /// Runs `body` when no other body of the same target runs.
+    /// Runs `body` when no other body of the same target runs; not at all if the caller was cancelled while it waited.
     public func run<Value: Sendable>(
         _ target: String, _ body: @Sendable () async throws -> Value
     ) async throws -> Value {
@@ -17,6 +17,7 @@ public actor WriteQueue {
             busy.insert(target)
         }
         defer { release(target) }
+        try Task.checkCancellation()
         return try await body()
     }
 
@@ -46,7 +47,7 @@ public func retryingConflicts<Value: Sendable>(
             where error.code == .conflict && attempt < attempts && host.now.advanced(by: wait) < deadline
         {
             host.log(.debug, "target changed under us, reading again", ["reason": error.message])
-            try await Task.sleep(for: wait)
+            try await host.sleep(for: wait)
             wait = min(wait * 2, .seconds(5))
         }
     }

@@ -45,7 +45,8 @@ struct ARMFailure: Error, Sendable, Equatable {
         let advice = verdict.advice.isEmpty ? "" : "; \(verdict.advice)"
         return ProviderError(
             verdict.code, "\(request): \(status) \(name): \(oneLine(message))\(advice)",
-            retryAfterMilliseconds: verdict.code == .throttled ? (retryAfterSeconds ?? 5) * 1000 : nil)
+            retryAfterMilliseconds: verdict.code == .throttled ? (retryAfterSeconds ?? 5) * 1000 : nil,
+            reason: verdict.reason)
     }
 
     private func oneLine(_ text: String) -> String {

@@ -69,7 +69,8 @@ public struct PoolDirectory: Sendable {
             guard let resource = try await client.get(id, version: APIVersion.compute, deadline: deadline) else {
                 return .missing(
                     ProviderError(
-                        .retry, "pool.scaleSet: \(wanted.name) does not exist in resource group \(id.resourceGroup)"))
+                        .retry, "pool.scaleSet: \(wanted.name) does not exist in resource group \(id.resourceGroup)",
+                        reason: .poolNotFound))
             }
             return .found(try pool(resource))
         }
@@ -86,13 +87,13 @@ public struct PoolDirectory: Sendable {
             throw ProviderError(
                 .unsupported,
                 "pool.nodepoolName: \"\(name)\" is made of standalone virtual machines, which are not "
-                    + "supported yet; use a pool of a scale set")
+                    + "supported yet; use a pool of a scale set", reason: .poolUnsupported)
         }
         return .missing(
             ProviderError(
                 .retry,
                 "pool.nodepoolName: no scale set in resource group \(client.configuration.resourceGroup) has "
-                    + "the tag \(Names.poolTag) \"\(name)\""))
+                    + "the tag \(Names.poolTag) \"\(name)\"", reason: .poolNotFound))
     }
 
     private func carries(_ name: String, _ resource: JSONValue) -> Bool {

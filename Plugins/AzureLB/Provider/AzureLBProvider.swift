@@ -15,8 +15,8 @@ public struct AzureLBProvider: Provider {
 
     /// - Throws: ``ProviderError`` that names the field of the cloud configuration, its value and what is allowed.
     public init(host: ProviderHost, configuration: Data) throws {
-        let cloud = try CloudConfiguration(pluginConfiguration: configuration)
-        capabilities = [CapabilityBinding(AzureLoadBalancer(client: ARMClient(host: host, configuration: cloud)))]
+        let client = try ARMClient.make(host: host, pluginConfiguration: configuration)
+        capabilities = [CapabilityBinding(AzureLoadBalancer(client: client))]
     }
 }
 
@@ -88,7 +88,7 @@ public struct AzureLoadBalancer: CapabilityProvider {
                 context.host.log(
                     .info, "writing load balancer", ["loadBalancer": editor.id.name, "items": "\(items.count)"])
                 body = try await client.put(
-                    editor.id, wanted, version: APIVersion.network, etag: current?.etag, deadline: context.deadline
+                    editor.id, wanted, version: APIVersion.network, replacing: current, deadline: context.deadline
                 ).body
             }
             let observed = editor.observe(items.map(\.id), in: body)
@@ -113,7 +113,8 @@ public struct AzureLoadBalancer: CapabilityProvider {
             throw ProviderError(
                 .retry,
                 "cloudConfig.subnetName: subnet \"\(cloud.subnet)\" does not exist in virtual network "
-                    + "\"\(cloud.virtualNetwork)\" of resource group \"\(cloud.virtualNetworkResourceGroup)\"")
+                    + "\"\(cloud.virtualNetwork)\" of resource group \"\(cloud.virtualNetworkResourceGroup)\"",
+                reason: .subnetNotFound)
         }
     }
 
@@ -143,11 +144,11 @@ public struct AzureLoadBalancer: CapabilityProvider {
             case .keep: break
             case .write(let wanted):
                 _ = try await client.put(
-                    editor.id, wanted, version: APIVersion.network, etag: current.etag, deadline: context.deadline)
+                    editor.id, wanted, version: APIVersion.network, replacing: current, deadline: context.deadline)
             case .delete:
                 context.host.log(.info, "deleting load balancer", ["loadBalancer": editor.id.name])
                 try await client.delete(
-                    editor.id, version: APIVersion.network, etag: current.etag, deadline: context.deadline)
+                    editor.id, version: APIVersion.network, replacing: current, deadline: context.deadline)
             }
         }
     }

@@ -91,7 +91,7 @@ struct LoadBalancerEditor: Sendable {
             throw ProviderError(
                 .terminal,
                 "load balancer \(id.name): rule \(odd) of pool \(item.poolID) has ports that are unequal or outside "
-                    + "6000..6999; correct or remove it")
+                    + "6000..6999; correct or remove it", reason: .loadBalancerConflict)
         }
         func isFree(_ port: Int) -> Bool {
             usage.owners[port].map { $0.lowercased() == item.id.lowercased() } ?? true
@@ -99,7 +99,8 @@ struct LoadBalancerEditor: Sendable {
         if let old, let port = LoadBalancerDraft.port(of: old), isFree(port) { return port }
         guard let free = Self.ports.first(where: isFree) else {
             throw ProviderError(
-                .terminal, "load balancer \(id.name): pool \(item.poolID) has no free port left in 6000..6999")
+                .terminal, "load balancer \(id.name): pool \(item.poolID) has no free port left in 6000..6999",
+                reason: .loadBalancerFull)
         }
         return free
     }

@@ -15,8 +15,8 @@ public struct AzureVMSSProvider: Provider {
 
     /// - Throws: ``ProviderError`` that names the field of the cloud configuration, its value and what is allowed.
     public init(host: ProviderHost, configuration: Data) throws {
-        let cloud = try CloudConfiguration(pluginConfiguration: configuration)
-        capabilities = [CapabilityBinding(AzureNodePool(client: ARMClient(host: host, configuration: cloud)))]
+        let client = try ARMClient.make(host: host, pluginConfiguration: configuration)
+        capabilities = [CapabilityBinding(AzureNodePool(client: client))]
     }
 }
 
@@ -110,7 +110,7 @@ public struct AzureNodePool: CapabilityProvider {
             throw ProviderError(
                 .terminal,
                 "prefixLength: a prefix of length \(prefix.length) has \(1 << (32 - prefix.length)) addresses; "
-                    + "the pool has \(capacity) nodes, and each needs one")
+                    + "the pool has \(capacity) nodes, and each needs one", reason: .prefixExhausted)
         }
     }
 

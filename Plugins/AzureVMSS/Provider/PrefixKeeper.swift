@@ -39,10 +39,11 @@ struct PrefixKeeper: Sendable {
             throw ProviderError(
                 .invalid,
                 "prefixLength: is not set, and the pool has no tag \(Names.prefixLengthTag); one of them must "
-                    + "be in 28..31")
+                    + "be in 28..31", reason: .poolTagMissing)
         }
         guard (28...31).contains(length) else {
-            throw ProviderError(.invalid, "prefixLength: \(length) is not in 28..31")
+            throw ProviderError(
+                .invalid, "prefixLength: \(length) is not in 28..31", reason: .prefixLengthInvalid)
         }
         if let given = item.prefixID, !given.isEmpty { return try await brought(given, length, context) }
         let first = FirstValue(listed[Names.managed(item.id).lowercased()])
@@ -58,22 +59,25 @@ struct PrefixKeeper: Sendable {
             throw ProviderError(
                 .invalid,
                 "prefixID: \"\(text)\" must have the form /subscriptions/SUBSCRIPTION/resourceGroups/GROUP"
-                    + "/providers/Microsoft.Network/publicIPPrefixes/NAME")
+                    + "/providers/Microsoft.Network/publicIPPrefixes/NAME", reason: .prefixIDInvalid)
         }
         guard id.subscription.lowercased() == cloud.subscriptionID.lowercased() else {
             throw ProviderError(
-                .invalid, "prefixID: subscription \(id.subscription) is not the gateway's own, \(cloud.subscriptionID)")
+                .invalid, "prefixID: subscription \(id.subscription) is not the gateway's own, \(cloud.subscriptionID)",
+                reason: .foreignSubscription)
         }
         guard let resource = try await client.get(id, version: APIVersion.network, deadline: context.deadline) else {
             throw ProviderError(
-                .retry, "prefixID: public IP prefix \(id.name) does not exist in resource group \(id.resourceGroup)")
+                .retry, "prefixID: public IP prefix \(id.name) does not exist in resource group \(id.resourceGroup)",
+                reason: .prefixNotFound)
         }
         guard let prefix = read(resource.body, id) else {
             throw ProviderError(.retry, "prefixID: public IP prefix \(id.name) has no addresses yet")
         }
         guard prefix.length == length else {
             throw ProviderError(
-                .invalid, "prefixID: public IP prefix \(id.name) has length \(prefix.length); the pool needs \(length)")
+                .invalid, "prefixID: public IP prefix \(id.name) has length \(prefix.length); the pool needs \(length)",
+                reason: .prefixLengthInvalid)
         }
         return prefix
     }
@@ -102,7 +106,7 @@ struct PrefixKeeper: Sendable {
             [
                 "location": .string(cloud.location), "sku": ["name": "Standard", "tier": "Regional"],
                 "properties": ["prefixLength": .integer(Int64(length)), "publicIPAddressVersion": "IPv4"],
-            ], version: APIVersion.network, etag: old?.etag, deadline: context.deadline)
+            ], version: APIVersion.network, replacing: old, deadline: context.deadline)
         guard let prefix = read(made.body, id) else {
             throw ProviderError(.retry, "public IP prefix \(id.name) has no addresses yet")
         }
@@ -121,7 +125,7 @@ struct PrefixKeeper: Sendable {
                 return
             }
             context.host.log(.info, "deleting public IP prefix", ["prefix": id.name])
-            try await client.delete(id, version: APIVersion.network, etag: old.etag, deadline: context.deadline)
+            try await client.delete(id, version: APIVersion.network, replacing: old, deadline: context.deadline)
         }
     }
 

@@ -131,7 +131,7 @@ struct ScaleSetWriter: Sendable {
             body[Self.modelPath] = profile
             context.host.log(.info, "writing scale set model", ["scaleSet": pool.id.name])
             _ = try await client.put(
-                pool.id, body, version: APIVersion.compute, etag: current.etag, deadline: context.deadline)
+                pool.id, body, version: APIVersion.compute, replacing: current, deadline: context.deadline)
         }
     }
 
@@ -195,7 +195,7 @@ struct ScaleSetWriter: Sendable {
                 .info, "writing instance",
                 ["instance": "\(pool.id.name)/\(instanceID)", "changed": "\(new != old)", "failed": "\(hasFailed)"])
             _ = try await client.put(
-                id, body, version: APIVersion.compute, etag: current.etag, deadline: context.deadline)
+                id, body, version: APIVersion.compute, replacing: current, deadline: context.deadline)
             return true
         }
     }
