@@ -97,10 +97,11 @@ let testTargets: [Target] = [
     tests("ProviderCheckTests", ["ProviderCheck"]),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
+    tests("VXLANTests", ["CMnl", "LinuxNet", "ProviderKit", "VXLANProvider", "WireGuardProvider"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
 ]
 
-let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "CNIChain"]
+let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]
 
 let package = Package(
     name: "egress-gateway",
@@ -182,6 +183,7 @@ let package = Package(
         + plugin("AzureLB", dependencies: ["AzureARM", "JSONModel"])
         + plugin("AzureVMSS", dependencies: ["AzureARM", "JSONModel"])
         + plugin("WireGuard", dependencies: ["LinuxNet"])
+        + plugin("VXLAN", dependencies: ["CMnl", "CSodium", "LinuxNet"])
         + plugin("CNIChain", dependencies: ["LinuxNet"])
         + testTargets,
     swiftLanguageModes: [.v6],

@@ -17,7 +17,7 @@ mkdir -p "$tree/bin" "$tree/lib/plugins" "$tree/lib/swift" "$tree/share"
 for program in egress-host egressctl egress-provider-check kube-egress-cni; do
   install -m 0755 "$products/$program" "$tree/bin/$program"
 done
-for plugin in AzureLB AzureVMSS WireGuard CNIChain; do
+for plugin in AzureLB AzureVMSS WireGuard VXLAN CNIChain; do
   install -m 0755 "$products/lib$plugin.so" "$tree/lib/plugins/lib$plugin.so"
 done
 # Debug information stays with the build; what is installed is what is run.

@@ -26,4 +26,18 @@ public actor KeyedSerializer {
             work.cancel()
         }
     }
+
+    /// As ``run(_:_:)``, for work that may fail. Work whose caller was cancelled before its turn is not begun.
+    public func attempt<R: Sendable>(
+        _ key: String, _ body: @escaping @Sendable () async throws -> R
+    ) async throws -> R {
+        try await run(key) {
+            do {
+                try Task.checkCancellation()
+                return Result<R, any Error>.success(try await body())
+            } catch {
+                return .failure(error)
+            }
+        }.get()
+    }
 }

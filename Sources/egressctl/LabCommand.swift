@@ -19,11 +19,15 @@ extension LabCommand {
     struct Up: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Start the lab and wait until it is ready.")
         @OptionGroup var options: LabOptions
+        @Option(help: "What carries the packets: wireguard or vxlan. VXLAN neither encrypts nor authenticates.")
+        var tunnel = LabPlan.TunnelProvider.wireguard
 
         func run() async throws {
             try requireRoot()
             let layout = try options.layout()
-            let outcome = try await LabLauncher(layout: layout).up { Console.progress($0) }
+            let outcome = try await LabLauncher(layout: layout, plan: LabPlan(tunnel: tunnel)).up {
+                Console.progress($0)
+            }
             print(outcome == .started ? "the lab is up" : "the lab was up already")
             print("kubectl --kubeconfig \(layout.kubeconfig) get pods -A")
         }
@@ -151,13 +155,14 @@ extension LabCommand {
         static let configuration = CommandConfiguration(abstract: "Run the supervisor.", shouldDisplay: false)
         @OptionGroup var options: LabOptions
         @Option var latencyScale: Double = 0.1
+        @Option var tunnel = LabPlan.TunnelProvider.wireguard
 
         func run() async throws {
             try requireRoot()
             var logger = Logger(label: "lab") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .info
             let supervisor = try LabSupervisor(
-                plan: LabPlan(latencyScale: latencyScale), layout: try options.layout(), logger: logger)
+                plan: LabPlan(latencyScale: latencyScale, tunnel: tunnel), layout: try options.layout(), logger: logger)
             let sources = [SIGTERM, SIGINT].map { number in
                 // The default action would end the process before the handler runs.
                 signal(number, SIG_IGN)
@@ -171,3 +176,5 @@ extension LabCommand {
         }
     }
 }
+
+extension LabPlan.TunnelProvider: ExpressibleByArgument {}

@@ -22,6 +22,8 @@ import Testing
         "AzureVMSS": ["ProviderAPI", "ProviderKit", "AzureVMSSProvider"],
         "WireGuardProvider": ["ProviderKit", "LinuxNet"],
         "WireGuard": ["ProviderAPI", "ProviderKit", "WireGuardProvider"],
+        "VXLANProvider": ["ProviderKit", "LinuxNet"],
+        "VXLAN": ["ProviderAPI", "ProviderKit", "VXLANProvider"],
         "CNIChainProvider": ["ProviderKit", "LinuxNet"],
         "CNIChain": ["ProviderAPI", "ProviderKit", "CNIChainProvider"],
         "ProviderCheck": ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit"],
@@ -34,7 +36,7 @@ import Testing
     /// Modules whose images must stay free of full Foundation (and so of ICU) and of NIO.
     static let lean = [
         "JSONModel", "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider",
-        "AzureVMSS", "WireGuardProvider", "WireGuard", "CNIChainProvider", "CNIChain", "kube-egress-cni",
+        "AzureVMSS", "WireGuardProvider", "WireGuard", "VXLANProvider", "VXLAN", "CNIChainProvider", "CNIChain", "kube-egress-cni",
     ]
 
     static func folder(_ module: String) -> URL {

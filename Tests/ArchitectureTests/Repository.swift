@@ -9,7 +9,7 @@ enum Repository {
     /// The folder of this test binary, where SwiftPM leaves executables and dynamic libraries, too.
     static let products = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
 
-    static let plugins = ["AzureLB", "AzureVMSS", "WireGuard", "CNIChain"]
+    static let plugins = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]
 
     static func plugin(_ name: String) -> URL { products.appending(path: "lib\(name).so") }
 

@@ -151,14 +151,14 @@ struct TunnelPlanTests {
     }
 
     @Test func creationNamesAreLinkNamesAndDifferByNamespaceAndLink() throws {
-        let name = WireGuardNaming.creationName(namespacePath: "/run/netns/a", link: "wg0")
+        let name = TunnelNaming.creationName(namespacePath: "/run/netns/a", link: "wg0")
         try Link.validate(name: name)
-        #expect(name.utf8.count == 15 && WireGuardNaming.isCreationName(name))
-        #expect(name == WireGuardNaming.creationName(namespacePath: "/var/run/netns/a", link: "wg0"))
-        #expect(name != WireGuardNaming.creationName(namespacePath: "/run/netns/a", link: "wg1"))
-        #expect(name != WireGuardNaming.creationName(namespacePath: "/run/netns/b", link: "wg0"))
+        #expect(name.utf8.count == 15 && TunnelNaming.isCreationName(name))
+        #expect(name == TunnelNaming.creationName(namespacePath: "/var/run/netns/a", link: "wg0"))
+        #expect(name != TunnelNaming.creationName(namespacePath: "/run/netns/a", link: "wg1"))
+        #expect(name != TunnelNaming.creationName(namespacePath: "/run/netns/b", link: "wg0"))
         for other in ["egw", "egw-0123456789a", "wg0123456789abc", "egwXYZ456789abc", "egw0123456789abc"] {
-            #expect(!WireGuardNaming.isCreationName(other))
+            #expect(!TunnelNaming.isCreationName(other))
         }
     }
 }

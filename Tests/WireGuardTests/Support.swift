@@ -196,12 +196,12 @@ struct TwoNodes {
     }
 
     static func process(of reference: Tunnel.Reference) throws -> Int32? {
-        let name = WireGuardNaming.creationName(namespacePath: reference.namespace, link: reference.link)
+        let name = TunnelNaming.creationName(namespacePath: reference.namespace, link: reference.link)
         return try UserspaceWireGuard(creationName: name).processIdentifier()
     }
 
     static func socketExists(_ reference: Tunnel.Reference) -> Bool {
-        let name = WireGuardNaming.creationName(namespacePath: reference.namespace, link: reference.link)
+        let name = TunnelNaming.creationName(namespacePath: reference.namespace, link: reference.link)
         return access("\(UserspaceWireGuard.socketDirectory)/\(name).sock", F_OK) == 0
     }
 }

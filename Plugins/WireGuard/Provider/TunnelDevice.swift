@@ -10,7 +10,7 @@ struct TunnelDevice: Sendable {
     let userspace: UserspaceWireGuard?
 
     /// Whether the link carries the name it was made under as its alias, by which it is known as this provider's.
-    var isMarked: Bool { link.alias.map(WireGuardNaming.isCreationName) ?? false }
+    var isMarked: Bool { link.alias.map(TunnelNaming.isCreationName) ?? false }
 
     /// The tunnel of that name; nil if there is no link.
     ///
@@ -39,7 +39,7 @@ struct TunnelDevice: Sendable {
             userspace = nil
             let name = link.name
             backend = try namespace.runBlocking { try KernelWireGuard(socket: GenericNetlinkSocket(), link: name) }
-        case ("tun", .some(let alias)) where WireGuardNaming.isCreationName(alias):
+        case ("tun", .some(let alias)) where TunnelNaming.isCreationName(alias):
             form = .userspace
             let device = try UserspaceWireGuard(creationName: alias)
             userspace = device

@@ -22,9 +22,10 @@ struct TunnelService: CapabilityProvider {
     }
 
     func ensure(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
-        try await each(items, context) { [worker, watcher] item in
+        await context.each(items, parallelism: Self.parallelism, describe: ProviderError.from) {
+            [worker, watcher] item in
             let spec = try TunnelSpec(item, settings: worker.settings)
-            return try await inTurn(item.namespace, item.link) {
+            return try await turns.attempt("\(item.namespace) \(item.link)") {
                 let (observed, address) = try await worker.node.run { try worker.ensure(spec) }
                 switch spec.end {
                 case .pod: watcher.watch(address)
@@ -36,9 +37,10 @@ struct TunnelService: CapabilityProvider {
     }
 
     func remove(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Nothing>] {
-        try await each(items, context) { [worker, watcher] item in
+        await context.each(items, parallelism: Self.parallelism, describe: ProviderError.from) {
+            [worker, watcher] item in
             let namespace = try TunnelSpec.namespace(item.namespace)
-            return try await inTurn(item.namespace, item.link) {
+            return try await turns.attempt("\(item.namespace) \(item.link)") {
                 watcher.forget(namespace, item.link)
                 try await worker.node.run { try worker.remove(namespace: namespace, link: item.link) }
                 return nil
@@ -47,9 +49,10 @@ struct TunnelService: CapabilityProvider {
     }
 
     func status(_ items: [Tunnel.Reference], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
-        try await each(items, context) { [worker, watcher] item in
+        await context.each(items, parallelism: Self.parallelism, describe: ProviderError.from) {
+            [worker, watcher] item in
             let namespace = try TunnelSpec.namespace(item.namespace)
-            return try await inTurn(item.namespace, item.link) {
+            return try await turns.attempt("\(item.namespace) \(item.link)") {
                 let (observed, podEnd) = try await worker.node.run {
                     try worker.status(namespace: namespace, link: item.link)
                 }
@@ -89,49 +92,6 @@ struct TunnelService: CapabilityProvider {
             return try await body()
         } catch {
             throw ProviderError.from(error)
-        }
-    }
-
-    /// Does `work` after all earlier work for that link.
-    private func inTurn<R: Sendable>(
-        _ namespace: String, _ link: String, _ work: @escaping @Sendable () async throws -> R
-    ) async throws -> R {
-        try await turns.run("\(namespace) \(link)") {
-            do {
-                try Task.checkCancellation()
-                return Result<R, any Error>.success(try await work())
-            } catch {
-                return .failure(error)
-            }
-        }.get()
-    }
-
-    /// Does `work` for every item, a few at a time, and gives the results in the items' order.
-    private func each<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
-        _ items: [Item], _ context: CallContext, _ work: @escaping @Sendable (Item) async throws -> Observed?
-    ) async throws -> [ItemResult<Observed>] {
-        await withTaskGroup(of: (Int, ItemResult<Observed>).self) { group in
-            var results = [ItemResult<Observed>?](repeating: nil, count: items.count)
-            for (index, item) in items.enumerated() {
-                if index >= Self.parallelism, let (done, result) = await group.next() { results[done] = result }
-                group.addTask { (index, await Self.result(of: item, context, work)) }
-            }
-            for await (done, result) in group { results[done] = result }
-            return results.compactMap { $0 }
-        }
-    }
-
-    private static func result<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
-        of item: Item, _ context: CallContext, _ work: @Sendable (Item) async throws -> Observed?
-    ) async -> ItemResult<Observed> {
-        if Task.isCancelled { return .failed(item.id, ProviderError(.cancelled, "cancelled before it was begun")) }
-        guard context.host.now < context.deadline else {
-            return .failed(item.id, ProviderError(.retry, "the call's deadline passed before this item was begun"))
-        }
-        do {
-            return .ok(item.id, try await work(item))
-        } catch {
-            return .failed(item.id, ProviderError.from(error))
         }
     }
 }

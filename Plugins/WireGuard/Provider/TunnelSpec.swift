@@ -22,7 +22,7 @@ struct TunnelSpec: Sendable {
     let warnings: [String]
 
     /// The link's name while it is made, and its alias for good.
-    var creationName: String { WireGuardNaming.creationName(namespacePath: namespace.path, link: link) }
+    var creationName: String { TunnelNaming.creationName(namespacePath: namespace.path, link: link) }
 
     /// Peers the device shall have.
     var peers: [WireGuardPeer] {

@@ -6,7 +6,7 @@ extension TunnelWorker {
     /// Removes a tunnel with its process and socket; one that is not there is success, and so is a link of that name
     /// that is somebody else's.
     func remove(namespace: NetworkNamespace, link: String) throws {
-        let name = WireGuardNaming.creationName(namespacePath: namespace.path, link: link)
+        let name = TunnelNaming.creationName(namespacePath: namespace.path, link: link)
         do {
             let routes = try RouteSocket.openBlocking(in: namespace)
             if let found = try routes.link(named: link), let device = try TunnelDevice(found, in: namespace) {
@@ -41,7 +41,7 @@ extension TunnelWorker {
         }
         let observed = Tunnel.Observed(
             link: link, publicKey: status.publicKey?.description ?? "", mtu: Int(device.link.mtu),
-            form: device.form.rawValue, peers: peers)
+            form: device.form.rawValue, encrypted: true, peers: peers)
         let address = TunnelAddress(
             namespace: namespace, link: link, form: device.form, creationName: device.link.alias ?? "")
         let isPodEnd = status.peers.count == 1 && status.peers[0].allowedIPs.contains(.all(.ipv4))
@@ -53,7 +53,7 @@ extension TunnelWorker {
         do {
             return try RouteSocket.openBlocking(in: namespace).links().filter { link in
                 (link.kind == "tun" || link.kind == KernelWireGuard.linkKind)
-                    && link.alias.map(WireGuardNaming.isCreationName) ?? false
+                    && link.alias.map(TunnelNaming.isCreationName) ?? false
             }.map(\.name)
         } catch let error as LinuxNetError where error.code == .namespaceMissing {
             return []
@@ -64,14 +64,14 @@ extension TunnelWorker {
     /// control sockets without a process. Only what is older than any call may last.
     func removeLeftovers() throws {
         let routes = try RouteSocket()
-        for link in try routes.links() where link.kind == "tun" && WireGuardNaming.isCreationName(link.name) {
+        for link in try routes.links() where link.kind == "tun" && TunnelNaming.isCreationName(link.name) {
             let device = try UserspaceWireGuard(creationName: link.name)
             guard Self.age(of: device.socketPath) > Self.leftoverAge else { continue }
             host.log(.notice, "removing a tunnel that was never finished", ["link": link.name])
             try routes.ensureNoLink(named: link.name)
             UserspaceProcess.stop(device)
         }
-        for device in WireGuardNaming.abandonedSockets() where Self.age(of: device.socketPath) > Self.leftoverAge {
+        for device in UserspaceWireGuard.abandoned() where Self.age(of: device.socketPath) > Self.leftoverAge {
             unlink(device.socketPath)
         }
     }

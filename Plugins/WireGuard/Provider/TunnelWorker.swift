@@ -17,6 +17,7 @@ struct TunnelWorker: Sendable {
         }
         let target = try spec.namespace.open()
         let routes = try RouteSocket.openBlocking(in: spec.namespace)
+        try removeOtherTunnel(spec, routes)
         var device = try TunnelDevice.find(spec.link, in: spec.namespace, routes)
         var status = WireGuardStatus()
         if let found = device {
@@ -44,6 +45,18 @@ struct TunnelWorker: Sendable {
         }
     }
 
+    /// Removes a link of that name that another tunnel provider of this project made: the configuration now says this
+    /// one.
+    private func removeOtherTunnel(_ spec: TunnelSpec, _ routes: RouteSocket) throws {
+        guard let link = try routes.link(named: spec.link), link.kind == VXLANParameters.linkKind,
+            link.alias.flatMap(TunnelNaming.creationName(inAlias:)) != nil
+        else { return }
+        host.log(
+            .notice, "replacing a tunnel of another kind",
+            ["link": spec.link, "namespace": spec.namespace.path, "kind": VXLANParameters.linkKind])
+        try routes.ensureNoLink(named: spec.link)
+    }
+
     /// The part that is the same for a new link and an old one: works out what differs, and does just that.
     private func finish(
         _ spec: TunnelSpec, _ device: TunnelDevice, _ status: WireGuardStatus, _ routes: RouteSocket
@@ -58,7 +71,8 @@ struct TunnelWorker: Sendable {
         let key = plan.configuration.privateKey?.publicKey ?? status.publicKey
         return (
             Tunnel.Observed(
-                link: spec.link, publicKey: key?.description ?? "", mtu: mtu, form: device.form.rawValue),
+                link: spec.link, publicKey: key?.description ?? "", mtu: mtu, form: device.form.rawValue,
+                encrypted: true),
             TunnelAddress(namespace: spec.namespace, link: spec.link, form: device.form, creationName: alias)
         )
     }

@@ -6,7 +6,7 @@ public struct Link: Sendable, Hashable {
     /// Interface index, unique in its namespace.
     public let index: UInt32
     public let name: String
-    /// "veth", "bridge", "wireguard", "tun", ...; nil for physical links and lo.
+    /// "veth", "bridge", "wireguard", "tun", "vxlan", ...; nil for physical links and lo.
     public let kind: String?
     public let alias: String?
     /// Bytes.
@@ -20,9 +20,13 @@ public struct Link: Sendable, Hashable {
     public let peerIndex: UInt32?
     /// Identifier of the other end's namespace as seen from this one; nil if it is this one.
     public let peerNamespaceID: Int32?
+    /// What a VXLAN link is made of; nil for other kinds.
+    public let vxlan: VXLANParameters?
 
     /// Whether it is administratively up.
     public var isUp: Bool { flags & UInt32(IFF_UP) != 0 }
+    /// Whether it asks for its neighbours, by ARP or neighbour discovery.
+    public var resolvesNeighbours: Bool { flags & UInt32(IFF_NOARP) == 0 }
     public var isLoopback: Bool { flags & UInt32(IFF_LOOPBACK) != 0 }
 
     init(_ reply: NetlinkReply) throws {
@@ -31,7 +35,11 @@ public struct Link: Sendable, Hashable {
         index = UInt32(bitPattern: header.ifi_index)
         flags = header.ifi_flags
         name = attributes[IFLA_IFNAME]?.string ?? ""
-        kind = try attributes[IFLA_LINKINFO]?.nested()[IFLA_INFO_KIND]?.string
+        let information = try attributes[IFLA_LINKINFO]?.nested()
+        kind = information?[IFLA_INFO_KIND]?.string
+        vxlan =
+            kind == VXLANParameters.linkKind
+            ? try information?[IFLA_INFO_DATA].flatMap { VXLANParameters(try $0.nested()) } : nil
         alias = attributes[IFLA_IFALIAS]?.string
         mtu = attributes[IFLA_MTU]?.uint32 ?? 0
         hardwareAddress = attributes[IFLA_ADDRESS].flatMap { MACAddress(bytes: $0.payload) }
@@ -159,14 +167,17 @@ extension RouteSocket {
         return (link, created)
     }
 
-    private func create(
-        name: String, kind: String, mtu: UInt32?, _ build: (inout NetlinkMessage) -> Void
+    /// - Parameter build: Appends what the kind needs, inside IFLA_LINKINFO.
+    func create(
+        name: String, kind: String, mtu: UInt32?, hardwareAddress: MACAddress? = nil,
+        _ build: (inout NetlinkMessage) -> Void
     ) throws {
         try Link.validate(name: name)
         var message = NetlinkMessage(type: RTM_NEWLINK, flags: [.create, .exclusive])
         message.append(header: ifinfomsg())
         message.append(IFLA_IFNAME, string: name)
         if let mtu { message.append(IFLA_MTU, value: mtu) }
+        if let hardwareAddress { message.append(IFLA_ADDRESS, bytes: hardwareAddress.bytes) }
         message.nest(IFLA_LINKINFO) { information in
             information.append(IFLA_INFO_KIND, string: kind)
             build(&information)

@@ -94,8 +94,17 @@ public struct NetlinkMessage: Sendable {
     }
 
     /// The bytes to send, numbered.
-    func bytes(sequence: UInt32) -> [UInt8] {
+    ///
+    /// - Parameter isAcknowledged: False takes the wish for an acknowledgement out: the kernel then answers failures only.
+    func bytes(sequence: UInt32, isAcknowledged: Bool = true) -> [UInt8] {
         var copy = storage
+        if !isAcknowledged {
+            copy.withUnsafeMutableBytes { buffer in
+                buffer.storeBytes(
+                    of: flags.subtracting(.acknowledge).rawValue,
+                    toByteOffset: MemoryLayout<nlmsghdr>.offset(of: \.nlmsg_flags) ?? 6, as: UInt16.self)
+            }
+        }
         copy.withUnsafeMutableBytes { buffer in
             buffer.storeBytes(
                 of: sequence, toByteOffset: MemoryLayout<nlmsghdr>.offset(of: \.nlmsg_seq) ?? 8, as: UInt32.self)

@@ -78,8 +78,46 @@ public final class NetlinkSocket: Sendable {
         }
     }
 
+    /// Changes in one datagram. All of them may fail, and each failure waits in the receive buffer with about 1 KiB of
+    /// bookkeeping; the kernel's default for that buffer is 208 KiB.
+    private static let changesAtOnce = 192
+
+    /// Sends changes in order, many in one datagram: one system call to send and one to receive for 192 of them if
+    /// none fails. A change that fails does not keep those after it from being made.
+    ///
+    /// - Parameter changes: Requests that the kernel answers with an acknowledgement only.
+    /// - Returns: The failures, by the change's index.
+    /// - Throws: What kept the changes from being sent or the answers from being read; some may have been made.
+    public func perform(_ changes: [NetlinkMessage], _ operation: String) throws -> [(index: Int, error: LinuxNetError)]
+    {
+        try state.withLock { state in
+            var failures: [(index: Int, error: LinuxNetError)] = []
+            for start in stride(from: 0, to: changes.count, by: Self.changesAtOnce) {
+                let part = changes[start..<min(start + Self.changesAtOnce, changes.count)]
+                let first = state.sequence &+ 1
+                state.sequence &+= UInt32(part.count)
+                var bytes: [UInt8] = []
+                for (offset, change) in part.enumerated() {
+                    bytes += change.bytes(
+                        sequence: first &+ UInt32(offset), isAcknowledged: offset == part.count - 1)
+                    bytes += [UInt8](repeating: 0, count: (4 - bytes.count % 4) % 4)
+                }
+                try Self.send(bytes, &state, operation)
+                var collector = ChangeCollector(first: first, count: part.count, operation: operation)
+                while !collector.isComplete {
+                    try collector.take(try Self.receive(&state, operation))
+                }
+                failures += collector.failures.map { (index: start + $0.index, error: $0.error) }
+            }
+            return failures
+        }
+    }
+
     private static func send(_ message: NetlinkMessage, _ state: inout State, _ operation: String) throws {
-        let bytes = message.bytes(sequence: state.sequence)
+        try send(message.bytes(sequence: state.sequence), &state, operation)
+    }
+
+    private static func send(_ bytes: [UInt8], _ state: inout State, _ operation: String) throws {
         while true {
             if mnl_socket_sendto(state.handle, bytes, bytes.count) == bytes.count { return }
             guard errno == EINTR else { throw LinuxNetError.system(operation, errorNumber: errno) }
@@ -175,5 +213,41 @@ struct ReplyCollector {
         if let malformed { return LinuxNetError.malformedReply("\(operation): \(malformed)") }
         guard errorNumber != 0 else { return nil }
         return LinuxNetError.system(operation, errorNumber: errorNumber, kernelText: kernelText)
+    }
+}
+
+/// Takes the answers to changes that went out in one datagram apart: failures, and the acknowledgement of the last one.
+struct ChangeCollector {
+    private let first: UInt32
+    private let count: Int
+    private let operation: String
+    private(set) var failures: [(index: Int, error: LinuxNetError)] = []
+    private(set) var isComplete = false
+
+    init(first: UInt32, count: Int, operation: String) {
+        self.first = first
+        self.count = count
+        self.operation = operation
+    }
+
+    /// Takes one datagram. Messages that answer none of the changes are left-overs: dropped.
+    mutating func take(_ datagram: ArraySlice<UInt8>) throws {
+        let headerSize = MemoryLayout<nlmsghdr>.size
+        var rest = datagram
+        while rest.count >= headerSize && !isComplete {
+            let header = rest.withUnsafeBytes { $0.loadUnaligned(as: nlmsghdr.self) }
+            let length = Int(header.nlmsg_len)
+            guard (headerSize...rest.count).contains(length) else {
+                throw LinuxNetError.malformedReply("\(operation): a message of \(length) bytes in \(rest.count)")
+            }
+            let index = Int(header.nlmsg_seq &- first)
+            if index < count, Int32(header.nlmsg_type) == NLMSG_ERROR {
+                var answer = ReplyCollector(sequence: header.nlmsg_seq, isDump: false)
+                answer.take(rest.prefix(length))
+                if let error = try answer.failure(operation) { failures.append((index, error)) }
+                isComplete = index == count - 1
+            }
+            rest = rest.dropFirst((length + 3) & ~3)
+        }
     }
 }

@@ -4,8 +4,12 @@ import Glibc
 extension RouteSocket {
     /// Routes of a table, in the kernel's order.
     ///
-    /// - Parameter table: Nil for all tables, the local one included.
-    public func routes(table: UInt32? = Route.mainTable, family: IPAddress.Family? = nil) throws -> [Route] {
+    /// - Parameters:
+    ///   - table: Nil for all tables, the local one included.
+    ///   - linkIndex: Only routes out by this link.
+    public func routes(
+        table: UInt32? = Route.mainTable, family: IPAddress.Family? = nil, linkIndex: UInt32? = nil
+    ) throws -> [Route] {
         try (family.map { [$0] } ?? IPAddress.Family.allCases).flatMap { family in
             var header = rtmsg()
             header.rtm_family = family.rawValue
@@ -13,10 +17,13 @@ extension RouteSocket {
             var message = NetlinkMessage(type: RTM_GETROUTE, flags: .dump)
             message.append(header: header)
             if let table { message.append(RTA_TABLE.rawValue, value: table) }
+            if let linkIndex { message.append(RTA_OIF.rawValue, value: linkIndex) }
             do {
-                // A kernel without strict checking ignores the table: filter again.
-                return try socket.request(message, "list routes").compactMap(Route.init)
-                    .filter { !$0.isCloned && (table == nil || $0.table == table) }
+                // A kernel without strict checking ignores table and link: filter again.
+                return try socket.request(message, "list routes").compactMap(Route.init).filter {
+                    !$0.isCloned && (table == nil || $0.table == table)
+                        && (linkIndex == nil || $0.linkIndex == linkIndex)
+                }
             } catch let error as LinuxNetError where error.code == .notFound {
                 // A table that never held a route does not exist.
                 return []
@@ -35,7 +42,8 @@ extension RouteSocket {
         header.rtm_family = destination.family.rawValue
         header.rtm_dst_len = UInt8(destination.family.bitCount)
         header.rtm_src_len = source.map { UInt8($0.family.bitCount) } ?? 0
-        header.rtm_flags = UInt32(RTM_F_LOOKUP_TABLE)
+        // Without it IPv4 answers tell no table; IPv6 answers always do, and strict checking refuses the flag.
+        header.rtm_flags = destination.family == .ipv4 ? UInt32(RTM_F_LOOKUP_TABLE) : 0
         var message = NetlinkMessage(type: RTM_GETROUTE)
         message.append(header: header)
         message.append(RTA_DST.rawValue, address: destination)
@@ -86,6 +94,10 @@ extension RouteSocket {
     }
 
     private func requestRoute(_ type: Int, _ flags: NetlinkFlags, _ route: Route, _ verb: String) throws {
+        try socket.request(Self.message(type, flags, route), "\(verb) route \(route)")
+    }
+
+    static func message(_ type: Int, _ flags: NetlinkFlags, _ route: Route) -> NetlinkMessage {
         var header = rtmsg()
         header.rtm_family = route.destination.family.rawValue
         header.rtm_dst_len = UInt8(route.destination.length)
@@ -109,7 +121,7 @@ extension RouteSocket {
         if let linkIndex = route.linkIndex { message.append(RTA_OIF.rawValue, value: linkIndex) }
         if let source = route.preferredSource { message.append(RTA_PREFSRC.rawValue, address: source) }
         if let metric = route.metric { message.append(RTA_PRIORITY.rawValue, value: metric) }
-        try socket.request(message, "\(verb) route \(route)")
+        return message
     }
 
     /// The 8-bit table field of the header; RTA_TABLE carries larger numbers.

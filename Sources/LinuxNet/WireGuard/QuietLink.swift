@@ -17,11 +17,16 @@ public enum QuietLink {
     /// - Parameters:
     ///   - routes: Opened in the link's namespace.
     ///   - hasIPv6: False leaves the settings of IPv6 alone, for a kernel without it.
-    public static func prepare(_ link: Link, _ routes: RouteSocket, hasIPv6: Bool) throws {
+    ///   - resolvesNeighbours: False also turns ARP and neighbour discovery off, for an Ethernet link whose neighbours
+    ///     are all known.
+    public static func prepare(
+        _ link: Link, _ routes: RouteSocket, hasIPv6: Bool, resolvesNeighbours: Bool = true
+    ) throws {
+        let silent = resolvesNeighbours ? 0 : UInt32(IFF_NOARP)
         var header = ifinfomsg()
         header.ifi_index = Int32(bitPattern: link.index)
-        header.ifi_flags = 0
-        header.ifi_change = UInt32(IFF_MULTICAST)
+        header.ifi_flags = silent
+        header.ifi_change = UInt32(IFF_MULTICAST) | silent
         var message = NetlinkMessage(type: RTM_NEWLINK)
         message.append(header: header)
         try routes.socket.request(message, "turn multicast off on link \(link.name)")

@@ -54,6 +54,24 @@ public struct UserspaceWireGuard: WireGuardBackend {
         }
     }
 
+    /// Devices whose control socket lies there although nobody listens on it: their process was killed.
+    public static func abandoned() -> [UserspaceWireGuard] {
+        guard let directory = opendir(socketDirectory) else { return [] }
+        defer { closedir(directory) }
+        var devices: [UserspaceWireGuard] = []
+        while let entry = readdir(directory) {
+            let file = withUnsafeBytes(of: entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            let name = String(file.dropLast(5))
+            guard file.hasSuffix(".sock"), TunnelNaming.isCreationName(name),
+                let device = try? UserspaceWireGuard(creationName: name)
+            else { continue }
+            if case .some(.none) = try? device.processIdentifier() { devices.append(device) }
+        }
+        return devices
+    }
+
     private static func check(_ reply: [UInt8], _ operation: String) throws {
         let number = try UserspaceProtocol.errorNumber(inReply: reply)
         if number != 0 { throw LinuxNetError.system(operation, errorNumber: number) }

@@ -125,14 +125,20 @@ public enum Tunnel: CapabilityContract {
         public var mtu: Int
         /// What carries the packets: `kernel` or `userspace`.
         public var form: String
-        /// Only in answers to `status`.
+        /// Whether packets are encrypted and their sender proven; nil: the provider does not say.
+        public var encrypted: Bool?
+        /// Only in answers to `status`, and only of providers that count by peer.
         public var peers: [PeerStatus]?
 
-        public init(link: String, publicKey: String, mtu: Int, form: String, peers: [PeerStatus]? = nil) {
+        public init(
+            link: String, publicKey: String, mtu: Int, form: String, encrypted: Bool? = nil,
+            peers: [PeerStatus]? = nil
+        ) {
             self.link = link
             self.publicKey = publicKey
             self.mtu = mtu
             self.form = form
+            self.encrypted = encrypted
             self.peers = peers
         }
     }

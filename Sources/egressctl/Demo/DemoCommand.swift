@@ -10,11 +10,14 @@ struct DemoCommand: AsyncParsableCommand {
     @OptionGroup var options: LabOptions
     @Flag(help: "Print the report as JSON.") var json = false
     @Flag(help: "Leave the lab up.") var keep = false
+    @Option(help: "What carries the packets: wireguard or vxlan. VXLAN neither encrypts nor authenticates.")
+    var tunnel = LabPlan.TunnelProvider.wireguard
 
     func run() async throws {
         try requireRoot()
         let layout = try options.layout()
-        let runner = DemoRunner(layout: layout, keepsLab: keep, isQuiet: json)
+        let runner = DemoRunner(
+            layout: layout, plan: LabPlan(tunnel: tunnel), keepsLab: keep, isQuiet: json)
         let report = await runner.run()
         if json {
             let encoder = JSONEncoder()

@@ -10,7 +10,7 @@ struct DemoRunner {
     let keepsLab: Bool
     let isQuiet: Bool
 
-    private let plan = LabPlan()
+    private let plan: LabPlan
     private let clock = ContinuousClock()
 
     static let namespace = "demo"
@@ -22,8 +22,9 @@ struct DemoRunner {
     private static let annotation = "kubernetes.azure.com/static-gateway-configuration"
     private static let connections = 8
 
-    init(layout: LabLayout, keepsLab: Bool, isQuiet: Bool) {
+    init(layout: LabLayout, plan: LabPlan, keepsLab: Bool, isQuiet: Bool) {
         self.layout = layout
+        self.plan = plan
         self.keepsLab = keepsLab
         self.isQuiet = isQuiet
     }
@@ -33,7 +34,9 @@ struct DemoRunner {
         let begin = clock.now
         var report = DemoReport()
         do {
-            say("1. the lab: two gateway nodes, a worker, an Azure, an internet, on this machine")
+            say(
+                "1. the lab: two gateway nodes, a worker, an Azure, an internet, on this machine; "
+                    + "tunnels by \(plan.tunnel.rawValue)")
             let outcome = try await LabLauncher(layout: layout, plan: plan).up { if !isQuiet { Console.progress($0) } }
             report.labUpSeconds = seconds(since: begin)
             try await showPods(&report)

@@ -19,14 +19,16 @@ enum LabFiles {
 
     /// Configuration of a gateway node's daemon. Two nodes share this machine, so each has an egress namespace of its
     /// own name; a drain of one second keeps `lab down` short.
-    static func gateway(_ node: String, _ plan: LabPlan, _ layout: LabLayout) -> String {
+    static func gateway(
+        _ node: String, _ plan: LabPlan, _ layout: LabLayout, tunnel: LabPlan.TunnelProvider
+    ) -> String {
         """
         role: gateway
         nodeName: \(node)
         pluginDirectory: \(quoted(layout.pluginDirectory))
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
         plugins:
-          - { name: wireguard, path: libWireGuard.so, config: {} }
+          - { name: \(tunnel.rawValue), path: \(tunnel.file), config: {} }
         gateway:
           secretNamespace: \(LabPlan.systemNamespace)
           networkNamespace: \(plan.egressNamespace(ofNode: node))
@@ -37,7 +39,7 @@ enum LabFiles {
     }
 
     /// Configuration of the worker's daemon.
-    static func node(_ node: String, _ layout: LabLayout) -> String {
+    static func node(_ node: String, _ layout: LabLayout, tunnel: LabPlan.TunnelProvider) -> String {
         """
         role: node
         nodeName: \(node)
@@ -45,7 +47,7 @@ enum LabFiles {
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
         plugins:
           - { name: cni-chain, path: libCNIChain.so, config: {} }
-          - { name: wireguard, path: libWireGuard.so, config: {} }
+          - { name: \(tunnel.rawValue), path: \(tunnel.file), config: {} }
         node:
           socketPath: \(quoted(layout.cniSocket))
           cniConfigurationDirectory: \(quoted(layout.cniConfigurationDirectory))

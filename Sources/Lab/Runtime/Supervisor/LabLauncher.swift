@@ -26,6 +26,12 @@ public struct LabLauncher: Sendable {
     public func up(progress: @Sendable (String) -> Void) async throws -> Outcome {
         let state = LabState.load(layout.stateFile)
         if let state, state.supervisor.isRunning, state.phase != .failed {
+            guard state.tunnel == plan.tunnel else {
+                throw LabError(
+                    code: .alreadyUp,
+                    message: "the lab is up with the tunnel \(state.tunnel.rawValue), not \(plan.tunnel.rawValue)",
+                    advice: "end it first: egressctl lab down")
+            }
             if state.phase == .ready { return .wasUp }
             try await awaitReady(progress: progress)
             return .wasUp
@@ -43,6 +49,7 @@ public struct LabLauncher: Sendable {
         try makeDirectories()
         let arguments = [
             "lab", "serve", "--state-dir", layout.stateDirectory, "--latency-scale", "\(plan.latencyScale)",
+            "--tunnel", plan.tunnel.rawValue,
         ]
         let pid = try await ChildProcess.start(
             ChildCommand(layout.controlProgram, arguments), logFile: layout.supervisorLog)

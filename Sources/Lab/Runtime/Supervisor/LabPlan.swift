@@ -2,14 +2,29 @@ import LinuxNet
 
 /// Names and addresses of the one-machine lab: two gateway nodes, a worker, and the network around them.
 public struct LabPlan: Sendable, Equatable {
+    /// The tunnel provider that nodes and gateways load.
+    public enum TunnelProvider: String, Sendable, Codable, CaseIterable {
+        case wireguard, vxlan
+
+        /// Its shared object.
+        var file: String {
+            switch self {
+            case .wireguard: "libWireGuard.so"
+            case .vxlan: "libVXLAN.so"
+            }
+        }
+    }
+
     /// Start of the name of every namespace of the lab.
     public let prefix: String
     /// How long the simulator's operations take, relative to a quiet Azure region; 0 or more.
     public let latencyScale: Double
+    public let tunnel: TunnelProvider
 
-    public init(prefix: String = "kegw", latencyScale: Double = 0.1) {
+    public init(prefix: String = "kegw", latencyScale: Double = 0.1, tunnel: TunnelProvider = .wireguard) {
         self.prefix = prefix
         self.latencyScale = latencyScale
+        self.tunnel = tunnel
     }
 
     public static let workerName = "worker-1"

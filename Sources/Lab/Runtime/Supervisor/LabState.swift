@@ -12,12 +12,16 @@ public struct LabState: Sendable, Codable, Equatable {
     public var supervisor: ProcessIdentity
     /// Start of the names of the lab's namespaces.
     public var prefix: String
+    public var tunnel: LabPlan.TunnelProvider
 
-    public init(phase: Phase, step: String, supervisor: ProcessIdentity, prefix: String) {
+    public init(
+        phase: Phase, step: String, supervisor: ProcessIdentity, prefix: String, tunnel: LabPlan.TunnelProvider
+    ) {
         self.phase = phase
         self.step = step
         self.supervisor = supervisor
         self.prefix = prefix
+        self.tunnel = tunnel
     }
 
     /// The state that a file holds; nil if there is no such file or it holds something else.

@@ -14,6 +14,8 @@ public actor LabSupervisor {
     private let fabric: Fabric
     private var daemons: [DaemonProcess] = []
     private var kubelet: LabKubelet?
+    /// What the daemons' files name now.
+    private var tunnel: LabPlan.TunnelProvider
     private let stopping: AsyncStream<Void>
     private let stoppingContinuation: AsyncStream<Void>.Continuation
 
@@ -26,6 +28,7 @@ public actor LabSupervisor {
         self.layout = layout
         self.logger = logger
         self.identity = identity
+        tunnel = plan.tunnel
         simulator = try AzureSimulator(configuration: plan.azure, logger: logger)
         fabric = try Fabric(configuration: plan.fabric, logger: logger)
         (stopping, stoppingContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
@@ -135,7 +138,8 @@ public actor LabSupervisor {
 
     private func save(_ phase: LabState.Phase, _ step: String) throws {
         if phase == .starting { logger.info("starting", metadata: ["step": "\(step)"]) }
-        try LabState(phase: phase, step: step, supervisor: identity, prefix: plan.prefix).save(layout.stateFile)
+        try LabState(phase: phase, step: step, supervisor: identity, prefix: plan.prefix, tunnel: tunnel)
+            .save(layout.stateFile)
     }
 
     private func write(_ text: String, _ path: String) throws {
@@ -165,9 +169,10 @@ public actor LabSupervisor {
         try write(
             LabFiles.podNetwork(subnet: LabPlan.podNetwork, dataDirectory: "\(layout.workerDirectory)/ipam"),
             "\(layout.cniConfigurationDirectory)/10-podnet.conflist")
-        try write(LabFiles.node(LabPlan.workerName, layout), layout.hostConfiguration(of: LabPlan.workerName))
+        try write(
+            LabFiles.node(LabPlan.workerName, layout, tunnel: tunnel), layout.hostConfiguration(of: LabPlan.workerName))
         for name in LabPlan.gatewayNames {
-            try write(LabFiles.gateway(name, plan, layout), layout.hostConfiguration(of: name))
+            try write(LabFiles.gateway(name, plan, layout, tunnel: tunnel), layout.hostConfiguration(of: name))
         }
         try write(
             LabFiles.webServer(directory: layout.webServerDirectory), "\(layout.webServerDirectory)/nginx.conf")
