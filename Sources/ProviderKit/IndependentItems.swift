@@ -6,11 +6,20 @@ extension CallContext {
     /// - Parameters:
     ///   - parallelism: Items under way at a time, 1 or more.
     ///   - describe: What an error of `work` means to the host.
-    ///   - work: Gives what was observed of the item.
+    ///   - work: Gives what was observed of the item; its errors are the item's.
     public func each<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
         _ items: [Item], parallelism: Int,
         describe: @escaping @Sendable (any Error) -> ProviderError = { ProviderError($0) },
         _ work: @escaping @Sendable (Item) async throws -> Observed?
+    ) async -> [ItemResult<Observed>] {
+        await eachResult(items, parallelism: parallelism, describe: describe) { .ok($0.id, try await work($0)) }
+    }
+
+    /// As ``each(_:parallelism:describe:_:)``, for work that has more to say of an item than what was observed.
+    public func eachResult<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
+        _ items: [Item], parallelism: Int,
+        describe: @escaping @Sendable (any Error) -> ProviderError = { ProviderError($0) },
+        _ work: @escaping @Sendable (Item) async throws -> ItemResult<Observed>
     ) async -> [ItemResult<Observed>] {
         await withTaskGroup(of: (Int, ItemResult<Observed>).self) { group in
             var results = [ItemResult<Observed>?](repeating: nil, count: items.count)
@@ -25,14 +34,14 @@ extension CallContext {
 
     private func result<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
         of item: Item, _ describe: @Sendable (any Error) -> ProviderError,
-        _ work: @Sendable (Item) async throws -> Observed?
+        _ work: @Sendable (Item) async throws -> ItemResult<Observed>
     ) async -> ItemResult<Observed> {
         if Task.isCancelled { return .failed(item.id, ProviderError(.cancelled, "cancelled before it was begun")) }
         guard host.now < deadline else {
             return .failed(item.id, ProviderError(.retry, "the call's deadline passed before this item was begun"))
         }
         do {
-            return .ok(item.id, try await work(item))
+            return try await work(item)
         } catch {
             return .failed(item.id, describe(error))
         }

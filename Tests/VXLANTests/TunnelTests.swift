@@ -191,7 +191,9 @@ struct TunnelTests {
             try place.shell(command)
             let before = try place.shell("ip -d addr")
             let check = try #require(try await nodes.onGateways[0].service.check([gateway], nodes.host.context).first)
-            #expect(check.code == .conflict && check.message?.contains(difference) == true, "\(check.message ?? "")")
+            #expect(
+                check.code == .conflict && check.drift?.contains { $0.contains(difference) } == true,
+                "\(check.message ?? "")")
             #expect(try place.shell("ip -d addr") == before, "check changes nothing")
             _ = try await nodes.ensure(nodes.onGateways[0], gateway)
             let after = try await nodes.onGateways[0].service.check([gateway], nodes.host.context)

@@ -25,9 +25,10 @@ struct TunnelService: CapabilityProvider {
     }
 
     func check(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
-        await each(items, context) { [worker] item in
+        await context.eachResult(items, parallelism: Self.parallelism, describe: ProviderError.from) { [worker] item in
             let spec = try TunnelSpec(item, settings: worker.settings)
-            return try await onNode(item.namespace, item.link) { try worker.check(spec) }
+            let (drift, observed) = try await onNode(item.namespace, item.link) { try worker.check(spec) }
+            return drift.isEmpty ? .ok(item.id, observed) : .drifted(item.id, drift, observed)
         }
     }
 

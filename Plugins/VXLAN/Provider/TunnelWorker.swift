@@ -52,17 +52,18 @@ final class TunnelWorker: Sendable {
 
     /// Compares the tunnel with what is asked, and changes nothing.
     ///
-    /// - Throws: `conflict` that names the differences.
-    func check(_ spec: TunnelSpec) throws -> Tunnel.Observed {
-        func drift(_ differences: [String]) -> ProviderError {
-            ProviderError(
-                .conflict, "link \(spec.link) in \(spec.namespace): \(differences.joined(separator: "; "))")
-        }
+    /// - Returns: One line per difference that `ensure` would put right, and what there is.
+    /// - Throws: `terminal` if the name belongs to a link of somebody else.
+    func check(_ spec: TunnelSpec) throws -> (drift: [String], observed: Tunnel.Observed?) {
         let routes = try RouteSocket.openBlocking(in: spec.namespace)
-        guard let link = try routes.link(named: spec.link) else { throw drift(["it does not exist"]) }
-        guard let found = TunnelLink(link) else { throw drift(["it is of kind \(link.kind ?? "none")"]) }
+        if let link = try routes.link(named: spec.link), TunnelLink.isOtherTunnel(link) {
+            return (["link \(spec.link) is of kind \(link.kind ?? "none")"], nil)
+        }
+        guard let found = try TunnelLink.find(spec.link, in: spec.namespace, routes) else {
+            return (["link \(spec.link) does not exist"], nil)
+        }
         guard found.isMadeFor(spec, source: try underlayAddress(for: spec), family: settings.underlayFamily) else {
-            throw drift(["it was made with other parameters"])
+            return (["link \(spec.link) was made with other parameters"], found.observed)
         }
         let wanted = LinkState(
             mtu: try mtu(for: spec), checksSources: spec.isGateway, addresses: Set(spec.addresses))
@@ -70,10 +71,9 @@ final class TunnelWorker: Sendable {
         let tables = TableState(spec)
         let tablePlan = TablePlan(
             from: try observeTables(found, withRoutes: tables.routes != nil, routes), to: tables,
-            linkIndex: link.index)
+            linkIndex: found.link.index)
         let differences = linkPlan.differences + tablePlan.differences()
-        guard differences.isEmpty else { throw drift(differences) }
-        return found.observed
+        return (differences.map { "link \(spec.link): \($0)" }, found.observed)
     }
 
     /// The configuration now says this provider: a link that another one made gives way.

@@ -1,8 +1,8 @@
 import Kubernetes
 import Logging
 
-/// Waits until the gateways know a new peer, because a handshake that comes before that is lost and WireGuard repeats
-/// it only after 5 seconds (REKEY_TIMEOUT of the WireGuard paper, section 6.1).
+/// Waits until the gateways know a new peer, because what it sends before that is lost: a TCP connection waits a second
+/// for its next try, and a handshake of WireGuard 5 seconds (REKEY_TIMEOUT of its paper, section 6.1).
 ///
 /// A gateway that did not follow in time (it may be dead) is not waited for during the next minute, so that one lost
 /// gateway does not slow down every pod start.
