@@ -36,7 +36,8 @@ import Testing
     /// Modules whose images must stay free of full Foundation (and so of ICU) and of NIO.
     static let lean = [
         "JSONModel", "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider",
-        "AzureVMSS", "WireGuardProvider", "WireGuard", "VXLANProvider", "VXLAN", "CNIChainProvider", "CNIChain", "kube-egress-cni",
+        "AzureVMSS", "WireGuardProvider", "WireGuard", "VXLANProvider", "VXLAN", "CNIChainProvider",
+        "CNIChain", "kube-egress-cni",
     ]
 
     static func folder(_ module: String) -> URL {

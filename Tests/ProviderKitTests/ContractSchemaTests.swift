@@ -104,7 +104,8 @@ struct Specimen: Sendable, CustomTestStringConvertible {
                 Tunnel.Reference(id: "u", namespace: "/run/netns/gw", link: "wg-6000")),
             try Specimen(
                 Tunnel.self, "observed", "all",
-                Tunnel.Observed(link: "wg0", publicKey: key, mtu: 1420, form: "kernel", peers: [status, silent])),
+                Tunnel.Observed(
+                    link: "wg0", publicKey: key, mtu: 1420, form: "kernel", encrypted: true, peers: [status, silent])),
             try Specimen(
                 Tunnel.self, "observed", "least",
                 Tunnel.Observed(link: "wg0", publicKey: key, mtu: 1420, form: "userspace")),
