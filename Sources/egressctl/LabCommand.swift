@@ -10,7 +10,8 @@ struct LabCommand: AsyncParsableCommand {
         commandName: "lab",
         abstract: "A cluster with gateways on this one machine, in network namespaces (needs root).",
         subcommands: [
-            Up.self, Status.self, Down.self, Kubeconfig.self, Exec.self, Fail.self, Restore.self, Serve.self,
+            Up.self, Status.self, Down.self, Kubeconfig.self, Exec.self, Fail.self, Restore.self, Tunnel.self,
+            Serve.self,
             AzureCommand.self,
         ])
 }
@@ -147,6 +148,18 @@ extension LabCommand {
 
         func run() async throws {
             try await LabControlClient(try options.layout()).restore(node: node)
+        }
+    }
+
+    struct Tunnel: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Let nodes and gateways use another tunnel, also for the pods that run.",
+            discussion: "VXLAN neither encrypts nor authenticates.")
+        @OptionGroup var options: LabOptions
+        @Argument(help: "wireguard or vxlan.") var tunnel: LabPlan.TunnelProvider
+
+        func run() async throws {
+            try await LabControlClient(try options.layout()).changeTunnel(to: tunnel)
         }
     }
 

@@ -27,9 +27,9 @@ struct LabLifecycleTests {
         #expect(exec.errorText.contains("no lab is up"))
     }
 
-    @Test(.timeLimit(.minutes(3)))
-    func theDemoHoldsAndSaysSoAsData() async throws {
-        let output = try await EndToEndLab.control(["demo", "--json"])
+    @Test(.timeLimit(.minutes(3)), arguments: LabPlan.TunnelProvider.allCases)
+    func theDemoHoldsAndSaysSoAsData(tunnel: LabPlan.TunnelProvider) async throws {
+        let output = try await EndToEndLab.control(["demo", "--json", "--tunnel", tunnel.rawValue])
         #expect(output.status.isSuccess, "demo: \(output.outputText)")
         let report = try JSONDecoder().decode(Report.self, from: Data(output.standardOutput))
         #expect(report.error == nil)

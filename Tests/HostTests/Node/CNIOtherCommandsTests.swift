@@ -1,6 +1,7 @@
 import Foundation
 import JSONModel
 import Kubernetes
+import LinuxNet
 import ProviderKit
 import Testing
 
@@ -69,12 +70,44 @@ struct CNIOtherCommandsTests {
                         ]), spec: .init()))
         }
         #expect(try await bed.handler.recallTunnelsOnce() == 1)
+        #expect(bed.tunnel.calls == ["ensure c1"], "a namespace that is not there has no pod")
         let asked = bed.tunnel.askedFor.sorted { $0.id < $1.id }
         #expect(
             asked == [
                 Tunnel.Reference(id: "c1", namespace: "/run/netns/pod", link: "wg0"),
                 Tunnel.Reference(id: "c8", namespace: "/var/run/netns/gone", link: "wg0"),
             ])
+    }
+
+    @Test(
+        "after a restart a tunnel that is gone, or another provider's, is made anew with what ADD knew",
+        .enabled(if: geteuid() == 0, "makes a network namespace: needs root"))
+    func reattaches() async throws {
+        let namespace = try NetworkNamespace(name: "kegwt-host-\(getpid())")
+        try namespace.create()
+        defer { _ = try? namespace.delete() }
+        let bed = await NodeTestbed()
+        let annotations = [
+            CNIRequestHandler.containerAnnotation: "c9", CNIRequestHandler.nodeAnnotation: "worker-1",
+            CNIRequestHandler.namespaceAnnotation: namespace.path, CNIRequestHandler.interfaceAnnotation: "net1",
+            CNIRequestHandler.exceptionsAnnotation: "10.0.0.0/8,172.16.0.0/12",
+        ]
+        _ = try await bed.api.create(
+            PodEndpoint(
+                metadata: ObjectMeta(name: "web-0", namespace: "team-a", annotations: annotations),
+                spec: .init(staticGatewayConfiguration: "gw-a", podIpAddress: "10.244.0.20/32", podPublicKey: "old")))
+        bed.podNetwork.fail(with: ProviderError(.retry, "not now"))
+        await #expect(throws: ProviderError.self) { try await bed.handler.recallTunnelsOnce() }
+        #expect(await bed.endpoint?.spec.podPublicKey == "old", "a next life finds it unfinished")
+        bed.podNetwork.fail(with: nil)
+        #expect(try await bed.handler.recallTunnelsOnce() == 1)
+        #expect(await bed.endpoint?.spec.podPublicKey == Fixture.key(9))
+        #expect(bed.tunnel.desired["c9"]?.namespace == namespace.path)
+        let network = try #require(bed.podNetwork.desired["c9"])
+        #expect(network.interface == "net1" && network.exceptionCIDRs == ["10.0.0.0/8", "172.16.0.0/12"])
+        bed.tunnel.forgetCalls()
+        #expect(try await bed.handler.recallTunnelsOnce() == 1)
+        #expect(bed.tunnel.calls.isEmpty, "what stands is left alone")
     }
 
     @Test("an endpoint that upstream made is removed for its own pod only")

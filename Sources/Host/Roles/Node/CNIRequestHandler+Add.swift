@@ -96,6 +96,8 @@ extension CNIRequestHandler {
     ) -> PodEndpoint {
         var annotations = [Self.containerAnnotation: request.containerID, Self.nodeAnnotation: nodeName]
         annotations[Self.namespaceAnnotation] = Self.recordedNamespace(request.namespace)
+        annotations[Self.interfaceAnnotation] = request.interface
+        annotations[Self.exceptionsAnnotation] = exceptions(request).joined(separator: ",")
         return PodEndpoint(
             metadata: ObjectMeta(
                 name: pod.metadata.name, namespace: pod.metadata.namespace, annotations: annotations,
@@ -141,7 +143,9 @@ extension CNIRequestHandler {
             && ownAnnotations.allSatisfy { present.metadata.annotations[$0] == wanted.metadata.annotations[$0] }
     }
 
-    private static let ownAnnotations = [containerAnnotation, nodeAnnotation, namespaceAnnotation]
+    private static let ownAnnotations = [
+        containerAnnotation, nodeAnnotation, namespaceAnnotation, interfaceAnnotation, exceptionsAnnotation,
+    ]
 
     /// Takes back whatever of ADD happened on the node and in the API. Each step is tried even if an earlier one failed.
     ///

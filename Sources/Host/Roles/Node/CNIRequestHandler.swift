@@ -15,6 +15,9 @@ struct CNIRequestHandler: Sendable {
     static let containerAnnotation = "egressgateway.kubernetes.azure.com/container-id"
     static let nodeAnnotation = "egressgateway.kubernetes.azure.com/node-name"
     static let namespaceAnnotation = "egressgateway.kubernetes.azure.com/network-namespace"
+    /// What only ADD is told and a new tunnel of a running pod needs.
+    static let interfaceAnnotation = "egressgateway.kubernetes.azure.com/interface"
+    static let exceptionsAnnotation = "egressgateway.kubernetes.azure.com/exception-cidrs"
 
     let nodeName: String
     let settings: NodeSettings
@@ -23,7 +26,8 @@ struct CNIRequestHandler: Sendable {
     let podNetwork: any CapabilityClient<PodNetwork>
     let readiness: GatewayReadiness
     let logger: Logger
-    private let serializer = KeyedSerializer()
+    /// By `namespace/name` of the pod, which is also the PodEndpoint's.
+    let serializer = KeyedSerializer()
 
     init(
         nodeName: String, settings: NodeSettings, api: any NodeAPI, tunnel: any CapabilityClient<Tunnel>,

@@ -23,6 +23,7 @@ public actor DaemonProcess {
     private var restarts = 0
     private var isHeld = false
     private var isStopping = false
+    private var isRestarting = false
 
     /// How long a process may take to end after SIGTERM before SIGKILL.
     private static let stopLimit = Duration.seconds(10)
@@ -54,6 +55,11 @@ public actor DaemonProcess {
             let begin = clock.now
             let status = try await runOnce()
             if isStopping || isHeld { continue }
+            if isRestarting {
+                isRestarting = false
+                restarts += 1
+                continue
+            }
             logger.warning(
                 "process ended; it is started again",
                 metadata: ["process": "\(name)", "status": "\(status)", "log": "\(logFile)"])
@@ -63,11 +69,24 @@ public actor DaemonProcess {
         }
     }
 
+    /// Ends the program in good order, so that it is started again with what its files say by then. Nothing happens
+    /// while it is held down.
+    public func restart() async {
+        guard let pid else { return }
+        isRestarting = true
+        kill(pid, SIGTERM)
+        await waitForEnd(of: pid)
+    }
+
     /// Ends the program for good: SIGTERM, and SIGKILL if that does not help in time.
     public func stop() async {
         isStopping = true
         guard let pid else { return }
         kill(pid, SIGTERM)
+        await waitForEnd(of: pid)
+    }
+
+    private func waitForEnd(of pid: Int32) async {
         let clock = ContinuousClock()
         let deadline = clock.now + Self.stopLimit
         while self.pid == pid, clock.now < deadline { try? await Task.sleep(for: .milliseconds(20)) }

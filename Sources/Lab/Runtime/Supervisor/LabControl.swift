@@ -12,6 +12,8 @@ protocol LabOperations: Sendable {
     func fail(node: String) async throws
     /// Undoes `fail`.
     func restore(node: String) async throws
+    /// Lets nodes and gateways use another tunnel provider from now on, also for the pods that run.
+    func changeTunnel(to name: String) async throws
 }
 
 /// The supervisor's side: HTTP on a unix socket that only root can open.
@@ -32,6 +34,9 @@ struct LabControlServer {
         }
         router.post("nodes/{name}/restore") { _, context in
             try await Self.perform { try await operations.restore(node: context.parameters.require("name")) }
+        }
+        router.post("tunnels/{name}") { _, context in
+            try await Self.perform { try await operations.changeTunnel(to: context.parameters.require("name")) }
         }
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
@@ -58,7 +63,8 @@ struct LabControlServer {
 /// The side of `egressctl` and of tests.
 public struct LabControlClient: Sendable {
     private let socketPath: String
-    private static let timeout = TimeAmount.seconds(20)
+    /// Daemons that do not end by themselves are killed after 10 s.
+    private static let timeout = TimeAmount.seconds(30)
     private static let bodyLimit = 4 << 20
 
     public init(_ layout: LabLayout) {
@@ -78,6 +84,12 @@ public struct LabControlClient: Sendable {
     /// Undoes `fail`.
     public func restore(node: String) async throws {
         _ = try await request(.POST, "/nodes/\(node)/restore")
+    }
+
+    /// Lets nodes and gateways use another tunnel provider from now on, also for the pods that run. Returns when their
+    /// daemons have been started again.
+    public func changeTunnel(to tunnel: LabPlan.TunnelProvider) async throws {
+        _ = try await request(.POST, "/tunnels/\(tunnel.rawValue)")
     }
 
     private func request(_ method: HTTPMethod, _ path: String) async throws -> Data {

@@ -30,7 +30,7 @@ public struct LabLauncher: Sendable {
                 throw LabError(
                     code: .alreadyUp,
                     message: "the lab is up with the tunnel \(state.tunnel.rawValue), not \(plan.tunnel.rawValue)",
-                    advice: "end it first: egressctl lab down")
+                    advice: "change it with: egressctl lab tunnel \(plan.tunnel.rawValue)")
             }
             if state.phase == .ready { return .wasUp }
             try await awaitReady(progress: progress)

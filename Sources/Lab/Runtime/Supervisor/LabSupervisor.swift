@@ -169,11 +169,7 @@ public actor LabSupervisor {
         try write(
             LabFiles.podNetwork(subnet: LabPlan.podNetwork, dataDirectory: "\(layout.workerDirectory)/ipam"),
             "\(layout.cniConfigurationDirectory)/10-podnet.conflist")
-        try write(
-            LabFiles.node(LabPlan.workerName, layout, tunnel: tunnel), layout.hostConfiguration(of: LabPlan.workerName))
-        for name in LabPlan.gatewayNames {
-            try write(LabFiles.gateway(name, plan, layout, tunnel: tunnel), layout.hostConfiguration(of: name))
-        }
+        try writeTunnelHosts()
         try write(
             LabFiles.webServer(directory: layout.webServerDirectory), "\(layout.webServerDirectory)/nginx.conf")
         let manager = host("manager", in: .current)
@@ -181,6 +177,15 @@ public actor LabSupervisor {
             host($0, in: try NetworkNamespace(name: plan.namespace(ofNode: $0)))
         }
         return [manager] + others + [try webServer()]
+    }
+
+    /// The files of the daemons that load a tunnel provider.
+    private func writeTunnelHosts() throws {
+        let worker = LabPlan.workerName
+        try write(LabFiles.node(worker, layout, tunnel: tunnel), layout.hostConfiguration(of: worker))
+        for name in LabPlan.gatewayNames {
+            try write(LabFiles.gateway(name, plan, layout, tunnel: tunnel), layout.hostConfiguration(of: name))
+        }
     }
 
     private func host(_ name: String, in namespace: NetworkNamespace) -> DaemonProcess {
@@ -258,6 +263,23 @@ extension LabSupervisor: LabOperations {
         let daemon = try gatewayDaemon(node)
         try await fabric.setLink(of: node, isUp: true)
         await daemon.release()
+    }
+
+    public func changeTunnel(to name: String) async throws {
+        guard let wanted = LabPlan.TunnelProvider(rawValue: name) else {
+            let allowed = LabPlan.TunnelProvider.allCases.map(\.rawValue).joined(separator: ", ")
+            throw LabError(
+                code: .invalidInput, message: "tunnel \"\(name)\" is not allowed", advice: "allowed: \(allowed)")
+        }
+        guard wanted != tunnel else { return }
+        logger.notice("changing the tunnel", metadata: ["from": "\(tunnel.rawValue)", "to": "\(name)"])
+        tunnel = wanted
+        try writeTunnelHosts()
+        try save(.ready, "")
+        let names = [LabPlan.workerName] + LabPlan.gatewayNames
+        await withTaskGroup(of: Void.self) { group in
+            for daemon in daemons where names.contains(daemon.name) { group.addTask { await daemon.restart() } }
+        }
     }
 
     private func gatewayDaemon(_ node: String) throws -> DaemonProcess {
