@@ -87,6 +87,8 @@ struct TunnelTests {
 
     @Test func aPodCannotSpeakWithAnAddressThatIsNotAnybodysBehindTheLink() async throws {
         let nodes = try await Nodes("source")
+        // What many machines have, and new namespaces inherit.
+        try nodes.egress[0].shell("sh -c 'echo 2 >/proc/sys/net/ipv4/conf/all/rp_filter'")
         _ = try await nodes.connect()
         try nodes.pod.shell("ip addr add 192.0.2.99/32 dev wg0")
         try nodes.egress[0].shell("ip route add 192.0.2.99/32 dev lo")
@@ -183,6 +185,8 @@ struct TunnelTests {
             ("ip -6 neigh del \(station.linkLocalAddress) dev wg-6000", "neighbour \(station.linkLocalAddress)"),
             ("bridge fdb replace \(station) dev wg-6000 dst 10.243.4.9 self permanent", "forwarding of \(station)"),
             ("ip route add 10.9.9.0/24 dev wg-6000", "route 10.9.9.0/24"),
+            ("sh -c 'echo 2 >/proc/sys/net/ipv4/conf/all/rp_filter'", "it takes any source"),
+            ("sh -c 'echo 0 >/proc/sys/net/ipv4/conf/wg-6000/rp_filter'", "it takes any source"),
             ("ip link set wg-6000 mtu 1300", "MTU is not 1450"), ("ip link set wg-6000 arp on", "resolves neighbours"),
             ("ip addr del fe80::1/64 dev wg-6000", "address fe80::1/64 is missing"),
             ("ip link set wg-6000 down", "it is down"), ("ip link del wg-6000", "does not exist"),

@@ -102,7 +102,7 @@ final class TunnelWorker: Sendable {
                 if plan.setQuiet {
                     try QuietLink.prepare(tunnel.link, routes, hasIPv6: hasIPv6, resolvesNeighbours: false)
                 }
-                if plan.checkSources { try Sysctl.set(Self.sourceCheck(spec.link), "1") }
+                if plan.checkSources { try SourceCheck.turnOn(spec.link) }
             }
         }
         for address in plan.addedAddresses {
@@ -120,8 +120,6 @@ final class TunnelWorker: Sendable {
         return observed
     }
 
-    private static func sourceCheck(_ link: String) -> String { "net/ipv4/conf/\(link)/rp_filter" }
-
     private func observe(
         _ tunnel: TunnelLink, _ namespace: NetworkNamespace, _ routes: RouteSocket
     ) throws -> LinkState {
@@ -129,7 +127,7 @@ final class TunnelWorker: Sendable {
         let name = tunnel.link.name
         return LinkState(
             mtu: Int(tunnel.link.mtu), isUp: tunnel.link.isUp, isQuiet: !tunnel.link.resolvesNeighbours,
-            checksSources: try namespace.runBlocking { try Sysctl.get(Self.sourceCheck(name)) } == "1",
+            checksSources: try namespace.runBlocking { try SourceCheck.isOn(name) },
             addresses: Set(addresses.map { TunnelSpec.Address(address: $0.address, length: $0.prefixLength) }))
     }
 
