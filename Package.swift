@@ -71,6 +71,11 @@ let testTargets: [Target] = [
     tests("APIServerTests", ["Lab", logging] + nioCore),
     tests("ArchitectureTests", []),
     tests(
+        "AzureARMTests",
+        [
+            "AzureARM", "AzureLBProvider", "AzureTestSupport", "AzureVMSSProvider", "JSONModel", "Lab", "ProviderKit",
+        ]),
+    tests(
         "AzureLBTests", ["AzureARM", "AzureLBProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit"]),
     tests("AzureSimulatorTests", ["AzureTestSupport", "JSONModel", "Lab"]),
     tests(

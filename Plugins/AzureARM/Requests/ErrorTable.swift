@@ -17,7 +17,6 @@ enum ErrorTable {
         case asyncOperations = "azure/azure-resource-manager/management/async-operations"
         case computeThrottling = "troubleshoot/azure/virtual-machines/troubleshooting-throttling-errors"
         case loadBalancerErrors = "azure/load-balancer/load-balancer-common-deployment-errors"
-        case publicPrefix = "azure/virtual-network/ip-services/public-ip-address-prefix"
         case identityErrors = "entra/identity-platform/reference-error-codes"
         case managedIdentity = "entra/identity/managed-identities-azure-resources/how-to-use-vm-token"
         case workloadIdentity = "azure.github.io/azure-workload-identity/docs/troubleshooting.html"
