@@ -83,7 +83,7 @@ let testTargets: [Target] = [
         [
             "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit",
         ]),
-    tests("CNIChainTests", ["CNIChainProvider", "LinuxNet", "ProviderKit"]),
+    tests("CNIChainTests", ["CNIChainProvider", "JSONModel", "LinuxNet", "ProviderKit"]),
     tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
     tests(
@@ -103,7 +103,7 @@ let testTargets: [Target] = [
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("VXLANTests", ["CMnl", "LinuxNet", "ProviderKit", "VXLANProvider", "WireGuardProvider"]),
-    tests("WireGuardTests", ["CLinuxShim", "CMnl", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
+    tests("WireGuardTests", ["CLinuxShim", "CMnl", "JSONModel", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
 ]
 
 let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]
@@ -152,7 +152,7 @@ let package = Package(
             name: "Host",
             dependencies: [
                 "ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
-                asyncHTTPClient, hummingbird, logging, metrics, serviceLifecycle, unixSignals, yams,
+                "CSodium", asyncHTTPClient, hummingbird, logging, metrics, serviceLifecycle, unixSignals, yams,
             ] + nioCore, swiftSettings: strict),
         .target(
             name: "Lab",
@@ -187,9 +187,9 @@ let package = Package(
     ]
         + plugin("AzureLB", dependencies: ["AzureARM", "JSONModel"])
         + plugin("AzureVMSS", dependencies: ["AzureARM", "JSONModel"])
-        + plugin("WireGuard", dependencies: ["LinuxNet"])
-        + plugin("VXLAN", dependencies: ["CMnl", "CSodium", "LinuxNet"])
-        + plugin("CNIChain", dependencies: ["LinuxNet"])
+        + plugin("WireGuard", dependencies: ["JSONModel", "LinuxNet"])
+        + plugin("VXLAN", dependencies: ["CMnl", "CSodium", "JSONModel", "LinuxNet"])
+        + plugin("CNIChain", dependencies: ["JSONModel", "LinuxNet"])
         + testTargets,
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

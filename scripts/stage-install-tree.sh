@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Copies what `swift build` made into a tree that runs anywhere on the same Debian release, toolchain or not:
 #   bin/          egress-host, egressctl, egress-provider-check, kube-egress-cni
-#   lib/plugins/  the provider plugins
+#   lib/plugins/  the provider plugins, each with its manifest, signed if EGRESS_SIGNING_KEY names a key file
 #   lib/swift/    the one Swift runtime that host and plugins share
 #   share/        CRDs and examples
 # usage: stage-install-tree.sh PRODUCTS TREE
@@ -11,6 +11,8 @@ products=$1
 tree=$2
 runtime=$(dirname "$(dirname "$(readlink -f "$(command -v swift)")")")/lib/swift/linux
 
+# The trust policy refuses what others than the owner may write.
+umask 022
 rm -rf "$tree/bin" "$tree/lib" "$tree/share"
 mkdir -p "$tree/bin" "$tree/lib/plugins" "$tree/lib/swift" "$tree/share"
 
@@ -43,6 +45,14 @@ while [ -n "$pending" ]; do
   done
   pending=$next
 done
+
+# Last, because it holds the digest of the files as they are now.
+signing=()
+if [ -n "${EGRESS_SIGNING_KEY:-}" ]; then signing=(--sign "$EGRESS_SIGNING_KEY"); fi
+for plugin in "$tree"/lib/plugins/*.so; do
+  "$tree/bin/egressctl" plugins manifest "$plugin" "${signing[@]}"
+done
+chmod go-w "$tree" "$tree/bin" "$tree/lib" "$tree/lib/plugins" "$tree/lib/swift"
 
 cp -r deploy/crds deploy/examples "$tree/share/"
 echo "install tree: $tree ($(du -sh "$tree/bin" "$tree/lib" | awk '{print $1, $2}' | xargs))"

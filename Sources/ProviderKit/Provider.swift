@@ -4,19 +4,41 @@ import JSONModel
     import FoundationEssentials
 #endif
 
-/// What a plugin is, told without side effects.
+/// What a plugin is for. A third party's capabilities go with the kind they are closest to.
+public enum ProviderKind: String, Codable, Sendable, CaseIterable {
+    case loadBalancer = "load-balancer"
+    case nodePool = "node-pool"
+    case tunnel
+    case podNetwork = "pod-network"
+}
+
+/// What a plugin is, told without side effects. The manifest beside its file says the same.
 public struct ProviderDescriptor: Codable, Sendable, Equatable {
     /// The plugin's own name, for example `AzureLB`.
     public var name: String
     /// The plugin's version, for people.
     public var version: String
+    public var kind: ProviderKind
     /// Capability identifiers with revision, for example `load-balancer/1`.
     public var capabilities: [String]
+    /// JSON Schema (draft 2020-12) of the entry's `config` in `host.yaml`; nil: only the plugin itself can judge one.
+    public var configurationSchema: JSONValue?
+    /// Members of `config` that may change while the plugin runs; all others need a restart.
+    public var liveSettings: [String]?
+    /// Compiler and target, for people.
+    public var build: String?
 
-    public init(name: String, version: String, capabilities: [String]) {
+    public init(
+        name: String, version: String, kind: ProviderKind, capabilities: [String],
+        configurationSchema: JSONValue? = nil, liveSettings: [String]? = nil, build: String? = nil
+    ) {
         self.name = name
         self.version = version
+        self.kind = kind
         self.capabilities = capabilities
+        self.configurationSchema = configurationSchema
+        self.liveSettings = liveSettings
+        self.build = build
     }
 }
 

@@ -7,8 +7,10 @@ import ProviderKit
 /// Plugins by hand: what is there, and what it answers.
 struct PluginsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "plugins", abstract: "Look at the plugins of a host.yaml and call them by hand.",
-        subcommands: [List.self, Call.self])
+        commandName: "plugins", abstract: "Look at plugins, call them by hand, and say which files are to be trusted.",
+        subcommands: [
+            List.self, Call.self, Manifest.self, Verify.self, KeyGeneration.self, Describe.self,
+        ])
 }
 
 private struct HostFile: ParsableArguments {
@@ -35,9 +37,9 @@ extension PluginsCommand {
         func run() async throws {
             let check = await ConfigurationCheck(path: file.config, depth: .files, logger: plainLogger())
             let rows = check.plugins.map {
-                [$0.name, $0.provider, $0.version, $0.capabilities.joined(separator: ","), $0.file]
+                [$0.name, $0.provider, $0.version, $0.capabilities.joined(separator: ","), "\($0.trust)", $0.file]
             }
-            Console.say(Console.table([["NAME", "PROVIDER", "VERSION", "CAPABILITIES", "FILE"]] + rows))
+            Console.say(Console.table([["NAME", "PROVIDER", "VERSION", "CAPABILITIES", "TRUST", "FILE"]] + rows))
             for error in check.errors { complain(error) }
             if !check.errors.isEmpty { throw ExitCode.failure }
         }

@@ -43,7 +43,8 @@ struct InstallTreeTests {
     }
 
     @Test func theTreeRunsFromAnotherPlace() throws {
-        let copy = FileManager.default.temporaryDirectory.appending(path: "kegwt-tree-\(UUID().uuidString)")
+        // Not the temporary folder: the default trust policy refuses plugins below one that everybody may write to.
+        let copy = URL(filePath: "/var/lib").appending(path: "kegwt-tree-\(UUID().uuidString)")
         defer { try? FileManager.default.removeItem(at: copy) }
         try FileManager.default.createDirectory(at: copy, withIntermediateDirectories: true)
         for part in ["bin", "lib"] {
@@ -71,7 +72,11 @@ struct InstallTreeTests {
         ("role: leader", "role is \"leader\"; allowed are manager, gateway, node"),
         ("role: gateway", "nodeName is missing"),
         ("role: manager\nplugins: [{ name: a, path: libNone.so }]", "libNone.so: No such file or directory"),
-        ("role: manager\nplugins: [{ name: a, path: /etc/passwd }]", "/etc/passwd: is no loadable shared object"),
+        ("role: manager\nplugins: [{ name: a, path: /etc/passwd }]", "/etc/passwd: has no manifest"),
+        (
+            "role: manager\ntrust: { policy: any }\nplugins: [{ name: a, path: /etc/passwd }]",
+            "/etc/passwd: is no loadable shared object"
+        ),
         ("role: manager\nkubernetes: { kubeconfig: /nonexistent/k }", "/nonexistent/k"),
         ("role: [", "is not YAML"),
     ])

@@ -23,7 +23,7 @@ import Testing
 
     @Test func pathsAreQuotedInConfigurations() throws {
         let layout = try LabLayout(installTree: "/tree \"x\"", stateDirectory: "/state: dir")
-        let text = LabFiles.node("worker-1", layout, tunnel: .vxlan)
+        let text = LabFiles.node("worker-1", layout, LabTrust(folder: "/"), tunnel: .vxlan)
         #expect(text.contains(#"pluginDirectory: "/tree \"x\"/lib/plugins""#))
         #expect(text.contains("- { name: vxlan, path: libVXLAN.so, config: {} }"))
         #expect(text.contains(#"socketPath: "/state: dir/worker-1/cni.sock""#))

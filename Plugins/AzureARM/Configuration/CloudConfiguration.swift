@@ -36,6 +36,9 @@ public struct CloudConfiguration: Sendable, Equatable {
         guard let root = try? JSONValue(json: pluginConfiguration), root.members != nil else {
             throw ProviderError(.invalid, "config: must be an object with the field cloudConfig")
         }
+        if let name = root.members?.keys.filter({ $0 != "cloudConfig" }).min() {
+            throw ProviderError(.invalid, "config.\(name): no such field; allowed: cloudConfig")
+        }
         switch root["cloudConfig"] {
         case .string(let path): try self.init(fields: Self.fields(ofFile: path), surroundings: surroundings)
         case .some(let fields) where fields.members != nil:

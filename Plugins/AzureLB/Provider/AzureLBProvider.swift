@@ -9,7 +9,8 @@ import ProviderKit
 /// The plugin AzureLB: gateway frontends on an internal load balancer of Azure.
 public struct AzureLBProvider: Provider {
     public static let descriptor = ProviderDescriptor(
-        name: "AzureLB", version: "0.1.0", capabilities: [LoadBalancer.identifier])
+        name: "AzureLB", version: "0.1.0", kind: .loadBalancer, capabilities: [LoadBalancer.identifier],
+        configurationSchema: CloudConfiguration.pluginConfigurationSchema)
 
     public let capabilities: [CapabilityBinding]
 

@@ -9,7 +9,8 @@ import ProviderKit
 /// The plugin AzureVMSS: egress addresses on the instances of a scale set.
 public struct AzureVMSSProvider: Provider {
     public static let descriptor = ProviderDescriptor(
-        name: "AzureVMSS", version: "0.1.0", capabilities: [NodePool.identifier])
+        name: "AzureVMSS", version: "0.1.0", kind: .nodePool, capabilities: [NodePool.identifier],
+        configurationSchema: CloudConfiguration.pluginConfigurationSchema)
 
     public let capabilities: [CapabilityBinding]
 

@@ -1,3 +1,4 @@
+import JSONModel
 import ProviderKit
 
 #if canImport(FoundationEssentials)
@@ -7,11 +8,17 @@ import ProviderKit
 /// The plugin: pod routing behind any CNI plugin that made the pod's `eth0`. It has no settings.
 public struct CNIChainProvider: Provider {
     public static let descriptor = ProviderDescriptor(
-        name: "CNIChain", version: "0.1.0", capabilities: [PodNetwork.identifier])
+        name: "CNIChain", version: "0.1.0", kind: .podNetwork, capabilities: [PodNetwork.identifier],
+        configurationSchema: ["type": "object", "additionalProperties": false])
 
     public let capabilities: [CapabilityBinding]
 
     public init(host: ProviderHost, configuration: Data) throws {
+        try Self.requireNoSettings(configuration)
+        capabilities = [CapabilityBinding(PodNetworkCapability())]
+    }
+
+    static func requireNoSettings(_ configuration: Data) throws {
         let settings: [String: AnyValue]
         do {
             settings = try JSONDecoder().decode([String: AnyValue].self, from: configuration)
@@ -21,7 +28,6 @@ public struct CNIChainProvider: Provider {
         if let name = settings.keys.min() {
             throw ProviderError(.invalid, "configuration.\(name): unknown field; CNIChain has no settings")
         }
-        capabilities = [CapabilityBinding(PodNetworkCapability())]
     }
 
     /// A JSON value nobody looks at.

@@ -9,7 +9,8 @@ import ProviderKit
 /// encrypted nor authenticated: for networks that are trusted, or protected below.
 public struct VXLANProvider: Provider {
     public static let descriptor = ProviderDescriptor(
-        name: "VXLAN", version: "0.1.0", capabilities: [Tunnel.identifier])
+        name: "VXLAN", version: "0.1.0", kind: .tunnel, capabilities: [Tunnel.identifier],
+        configurationSchema: VXLANSettings.schema)
 
     private let tunnels: TunnelService
 

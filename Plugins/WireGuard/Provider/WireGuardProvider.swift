@@ -8,7 +8,8 @@ import ProviderKit
 /// `tunnel/1` by WireGuard, in the kernel or in wireguard-go processes.
 public struct WireGuardProvider: Provider {
     public static let descriptor = ProviderDescriptor(
-        name: "WireGuard", version: "0.1.0", capabilities: [Tunnel.identifier])
+        name: "WireGuard", version: "0.1.0", kind: .tunnel, capabilities: [Tunnel.identifier],
+        configurationSchema: WireGuardSettings.schema)
 
     private let tunnels: TunnelService
 

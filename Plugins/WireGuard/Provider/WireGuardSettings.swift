@@ -17,6 +17,8 @@ struct WireGuardSettings: Sendable, Equatable {
     static let mtuRange = 1280...65_455
     /// WireGuard itself notices a dead path after 15 s (its KEEPALIVE_TIMEOUT + REKEY_TIMEOUT): more is of no use.
     static let stallRange = 0...15
+    /// What the kernel takes (uapi/linux/wireguard.h, WGPEER_A_PERSISTENT_KEEPALIVE_INTERVAL is a u16).
+    static let keepaliveRange = 0...65_535
 
     var form = Form.auto
     /// Absolute path of wireguard-go; nil looks in the usual directories.
@@ -58,7 +60,8 @@ struct WireGuardSettings: Sendable, Equatable {
         }
         mtu = try fields.mtu.map { try Self.check("mtu", $0, Self.mtuRange, "bytes") }
         if let seconds = fields.persistentKeepaliveSeconds {
-            persistentKeepaliveSeconds = try Self.check("persistentKeepaliveSeconds", seconds, 0...65_535, "seconds")
+            persistentKeepaliveSeconds = try Self.check(
+                "persistentKeepaliveSeconds", seconds, Self.keepaliveRange, "seconds")
         }
         if let seconds = fields.stallSeconds {
             stallSeconds = try Self.check("stallSeconds", seconds, Self.stallRange, "seconds, 0 is off")

@@ -73,7 +73,7 @@ extension HostConfiguration {
     private static func read(_ reader: SettingsReader) -> HostConfiguration {
         reader.allowOnly([
             "role", "nodeName", "logLevel", "pluginDirectory", "kubernetes", "plugins", "manager", "gateway", "node",
-            "observability",
+            "observability", "trust",
         ])
         let role = readRole(reader)
         let nodeName = reader.string("nodeName") ?? ""
@@ -90,7 +90,8 @@ extension HostConfiguration {
         return HostConfiguration(
             role: role ?? .manager, nodeName: nodeName, logLevel: logLevel,
             pluginDirectory: reader.string("pluginDirectory"),
-            kubeconfig: kubernetes?.string("kubeconfig"), plugins: plugins, manager: readManager(reader),
+            kubeconfig: kubernetes?.string("kubeconfig"), trust: readTrust(reader), plugins: plugins,
+            manager: readManager(reader),
             gateway: readSection(
                 reader, "gateway", defaults: GatewaySettings(), known: GatewaySettings.fieldNames,
                 validate: { try $0.validate() }),

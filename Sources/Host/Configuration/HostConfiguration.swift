@@ -2,7 +2,7 @@ import FoundationEssentials
 import ProviderKit
 
 /// The daemon's three roles.
-public enum Role: String, Sendable, CaseIterable {
+public enum Role: String, Sendable, CaseIterable, Codable {
     case manager, gateway, node
 
     /// What the plugin list must offer for this role to start; ``Daemon`` asks for the same.
@@ -92,6 +92,8 @@ public struct HostConfiguration: Sendable, Equatable {
     public var pluginDirectory: String?
     /// Path of a kubeconfig; nil: the service account of the pod the daemon runs in.
     public var kubeconfig: String?
+    /// Which plugin files may be loaded.
+    public var trust: TrustPolicy
     public var plugins: [PluginEntry]
     public var manager: ManagerSettings
     public var gateway: GatewaySettings

@@ -10,6 +10,7 @@ public struct PluginSummary: Sendable, Equatable {
     public var version: String
     public var capabilities: [String]
     public var file: String
+    public var trust: TrustVerdict
 
     init(_ entry: PluginEntry, _ image: PluginImage) {
         name = entry.name
@@ -17,6 +18,7 @@ public struct PluginSummary: Sendable, Equatable {
         version = image.descriptor.version
         capabilities = image.descriptor.capabilities
         file = image.path
+        trust = image.trust
     }
 }
 
@@ -44,10 +46,12 @@ public struct ConfigurationCheck: Sendable {
             let (configuration, mistakes) = try HostConfiguration.review(text, name: path)
             errors = mistakes
             guard let configuration else { return }
+            var loader = PluginLoader(policy: configuration.trust, role: configuration.role, logger: logger)
+            let directory = configuration.effectivePluginDirectory
             for entry in configuration.plugins {
                 do {
-                    plugins.append(
-                        try await inspect(entry, configuration.effectivePluginDirectory, depth: depth, logger: logger))
+                    let image = try loader.load(entry.file(in: directory))
+                    plugins.append(try await inspect(entry, image, depth: depth, logger: logger))
                 } catch {
                     errors += Self.lines(of: error, path: path, line: entry.line)
                 }
@@ -63,9 +67,8 @@ public struct ConfigurationCheck: Sendable {
     }
 
     private mutating func inspect(
-        _ entry: PluginEntry, _ directory: String, depth: Depth, logger: Logger
+        _ entry: PluginEntry, _ image: PluginImage, depth: Depth, logger: Logger
     ) async throws -> PluginSummary {
-        let image = try PluginImage(path: entry.file(in: directory))
         guard depth == .instances else { return PluginSummary(entry, image) }
         let instance = try await PluginInstance(image: image, entry: entry, logger: logger)
         let offered = instance.offered

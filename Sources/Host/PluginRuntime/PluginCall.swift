@@ -46,8 +46,9 @@ public struct PluginCall: Sendable {
                 .configuration,
                 "plugin \"\(plugin)\" is not in the list; " + (names.isEmpty ? "it is empty" : "allowed are \(names)"))
         }
+        var loader = PluginLoader(policy: configuration.trust, role: configuration.role, logger: logger)
         let instance = try await PluginInstance.open(
-            entry, in: configuration.effectivePluginDirectory, logger: logger)
+            entry, in: configuration.effectivePluginDirectory, with: &loader, logger: logger)
         let result: Result<Data, any Error>
         do {
             let untyped = try UntypedCapability(capability, of: instance)

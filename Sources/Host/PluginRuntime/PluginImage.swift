@@ -9,38 +9,52 @@ import ProviderKit
 /// Sendable: the C struct is filled before `init` returns and only read afterwards; its functions are [any-thread] or
 /// called by ``PluginInstance`` alone (`egress_provider.h`).
 public struct PluginImage: @unchecked Sendable {
-    /// The file as it was opened.
-    public let path: String
+    /// The file as the list names it.
+    public internal(set) var path: String
+    public let trust: TrustVerdict
     public let descriptor: ProviderDescriptor
     let provider: egp_provider
 
-    private typealias Entry = @convention(c) (UInt32, UInt32, UnsafeMutablePointer<egp_provider>) -> egp_code
+    typealias Entry = @convention(c) (UInt32, UInt32, UnsafeMutablePointer<egp_provider>) -> egp_code
 
     private static let entrySymbol = "egp_provider_entry"
 
-    /// Opens a plugin file.
+    /// Loads a file that the trust policy lets in.
     ///
     /// - Throws: ``HostError`` with code ``HostError/Code/plugin``, one line that names the file and what is wrong.
-    public init(path: String) throws {
-        self.path = path
-        try Self.requireRegularFile(path)
-        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
-            throw HostError(.plugin, "plugin \(path): is no loadable shared object: \(Self.loaderError())")
+    public init(_ plugin: VerifiedPlugin) throws {
+        path = plugin.path
+        trust = plugin.verdict
+        let entry = try Self.openEntry(plugin.resolvedPath, named: path)
+        try plugin.requireLoaded(at: unsafeBitCast(entry, to: UnsafeRawPointer.self))
+        provider = try Self.negotiate(entry, path)
+        descriptor = try Self.descriptor(of: provider, path)
+        try plugin.requireSame(as: descriptor)
+    }
+
+    /// - Parameter name: the file's name for messages.
+    static func openEntry(_ file: String, named name: String) throws -> Entry {
+        guard let handle = dlopen(file, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE) else {
+            throw HostError(.plugin, "plugin \(name): is no loadable shared object: \(Self.loaderError())")
         }
         guard let symbol = dlsym(handle, Self.entrySymbol) else {
-            throw HostError(.plugin, "plugin \(path): is no provider plugin: it exports no \(Self.entrySymbol)")
+            throw HostError(.plugin, "plugin \(name): is no provider plugin: it exports no \(Self.entrySymbol)")
         }
-        let entry = unsafeBitCast(symbol, to: Entry.self)
-        provider = try Self.negotiate(entry, path)
+        return unsafeBitCast(symbol, to: Entry.self)
+    }
+
+    static func descriptor(of provider: egp_provider, _ path: String) throws -> ProviderDescriptor {
         do {
-            descriptor = try JSONDecoder().decode(ProviderDescriptor.self, from: provider.descriptor.copied)
+            return try JSONDecoder().decode(ProviderDescriptor.self, from: provider.descriptor.copied)
         } catch {
-            throw HostError(.plugin, "plugin \(path): its descriptor is not the JSON object that the ABI asks for")
+            let reason = (error as? DecodingError)?.oneLine ?? "\(error)"
+            throw HostError(
+                .plugin, "plugin \(path): its descriptor is not the JSON object that the ABI asks for: \(reason)")
         }
     }
 
     /// Agrees on a version and takes the provider's table, zero where the plugin's is shorter.
-    private static func negotiate(_ entry: Entry, _ path: String) throws -> egp_provider {
+    static func negotiate(_ entry: Entry, _ path: String) throws -> egp_provider {
         let version = UInt32(EGP_ABI_VERSION)
         var provider = egp_provider()
         provider.size = UInt32(MemoryLayout<egp_provider>.size)
@@ -88,16 +102,6 @@ public struct PluginImage: @unchecked Sendable {
 
     /// `major.minor`.
     private static func text(_ version: UInt32) -> String { "\(version >> 16).\(version & 0xFFFF)" }
-
-    private static func requireRegularFile(_ path: String) throws {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
-            throw HostError(.plugin, "plugin \(path): \(String(cString: strerror(errno)))")
-        }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw HostError(.plugin, "plugin \(path): is not a regular file")
-        }
-    }
 
     private static func loaderError() -> String {
         dlerror().map { String(cString: $0) } ?? "unknown reason"

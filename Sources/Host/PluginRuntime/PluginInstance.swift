@@ -60,19 +60,25 @@ public final class PluginInstance: Sendable {
 
     /// Makes the instance of an entry in the way its ``PluginEntry/isolation`` says.
     ///
-    /// - Parameter directory: where relative paths start.
+    /// - Parameters:
+    ///   - directory: where relative paths start.
+    ///   - loader: decides whether the file may be loaded; a process of the plugin's own decides again when it starts.
     /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
-    public static func open(_ entry: PluginEntry, in directory: String, logger: Logger) async throws -> PluginInstance {
+    static func open(
+        _ entry: PluginEntry, in directory: String, with loader: inout PluginLoader, logger: Logger
+    ) async throws -> PluginInstance {
         let path = entry.file(in: directory)
         guard case .process(let memoryLimit) = entry.isolation else {
-            return try await PluginInstance(image: PluginImage(path: path), entry: entry, logger: logger)
+            return try await PluginInstance(image: loader.load(path), entry: entry, logger: logger)
         }
+        try loader.verify(path)
+        let rules = loader.rules
         var located = entry
         located.path = path
         let program = try ChildProcess.hostProgram()
         return try await PluginInstance(entry: entry, path: path, logger: logger) { [located] services in
             try await ChildTransport(
-                entry: located, program: program, memoryLimit: memoryLimit << 20, services: services)
+                entry: located, rules: rules, program: program, memoryLimit: memoryLimit << 20, services: services)
         }
     }
 

@@ -7,13 +7,19 @@ public struct PluginRuntime: Sendable {
 
     /// Loads and starts every plugin of the list.
     ///
-    /// - Parameter directory: where relative paths start.
+    /// - Parameters:
+    ///   - directory: where relative paths start.
+    ///   - trust: decides which files may be loaded.
+    ///   - role: decides which kinds of plugins are of use; nil: all are.
     /// - Throws: ``HostError`` for the first plugin that cannot be used; those started before it are ended.
-    public init(_ entries: [PluginEntry], directory: String, logger: Logger) async throws {
+    public init(
+        _ entries: [PluginEntry], directory: String, trust: TrustPolicy, role: Role? = nil, logger: Logger
+    ) async throws {
+        var loader = PluginLoader(policy: trust, role: role, logger: logger)
         var started: [PluginInstance] = []
         do {
             for entry in entries {
-                let instance = try await PluginInstance.open(entry, in: directory, logger: logger)
+                let instance = try await PluginInstance.open(entry, in: directory, with: &loader, logger: logger)
                 started.append(instance)
                 logger.info(
                     "plugin started",

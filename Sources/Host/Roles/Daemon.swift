@@ -24,7 +24,8 @@ public enum Daemon {
         let configuration = try HostConfiguration.load(path: configurationPath)
         let logger = makeLogger(configuration)
         let plugins = try await PluginRuntime(
-            configuration.plugins, directory: configuration.effectivePluginDirectory, logger: logger)
+            configuration.plugins, directory: configuration.effectivePluginDirectory, trust: configuration.trust,
+            role: configuration.role, logger: logger)
         let outcome: Result<Void, any Error>
         do {
             outcome = .success(try await run(configuration, plugins, logger))

@@ -80,7 +80,7 @@ struct ManagerFixture {
             [
                 PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
                 PluginEntry(name: "azure-vmss", path: "libAzureVMSS.so", configuration: configuration),
-            ], directory: products.path, logger: logger)
+            ], directory: products.path, trust: .testing, logger: logger)
         var settings = ManagerSettings()
         settings.secretNamespace = Self.secretNamespace
         // The lease proves that leader election works against a server, too.

@@ -14,7 +14,9 @@ import Testing
         let example = try ExampleProvider()
         defer { example.remove() }
         let file = example.folder.appending(path: "host.yaml")
-        try Data(text.replacing("EXAMPLE", with: example.path).utf8).write(to: file)
+        // At the end, so that lines keep their numbers; the example is in a temporary folder and has no manifest.
+        let trust = "\ntrust: { policy: any }\n"
+        try Data((text.replacing("EXAMPLE", with: example.path) + trust).utf8).write(to: file)
         return try await body(file.path, example)
     }
 

@@ -12,7 +12,7 @@ import Testing
     private func withProvider<R>(_ body: (PluginRuntime) async throws -> R) async throws -> R {
         let example = try ExampleProvider()
         defer { example.remove() }
-        let runtime = try await PluginRuntime([example.entry()], directory: "/", logger: logger)
+        let runtime = try await PluginRuntime([example.entry()], directory: "/", trust: .testing, logger: logger)
         defer { runtime.close() }
         return try await body(runtime)
     }
@@ -61,7 +61,7 @@ import Testing
         defer { example.remove() }
         var seen: [[Int?]] = []
         for order in [["x", "y"], ["y", "x"]] {
-            let runtime = try await PluginRuntime([example.entry()], directory: "/", logger: logger)
+            let runtime = try await PluginRuntime([example.entry()], directory: "/", trust: .testing, logger: logger)
             defer { runtime.close() }
             let balancer = try runtime.require(LoadBalancer.self, timeout: .seconds(5))
             let results = try await balancer.ensure(order.map(desired))
@@ -196,7 +196,7 @@ import Testing
         let example = try ExampleProvider()
         defer { example.remove() }
         do {
-            _ = try await PluginRuntime([example.entry(configuration)], directory: "/", logger: logger)
+            _ = try await PluginRuntime([example.entry(configuration)], directory: "/", trust: .testing, logger: logger)
             Issue.record("must be refused")
         } catch let error as HostError {
             #expect(error.message.hasPrefix("plugin fixed (\(example.path)): \(reason)"), "\(error.message)")

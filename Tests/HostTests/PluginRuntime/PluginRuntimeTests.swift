@@ -65,7 +65,7 @@ private func source(verb: String, version: String = "EGP_ABI_VERSION", create: S
         if (version > high) return EGP_HOST_TOO_OLD;
         if (version < low) return EGP_HOST_TOO_NEW;
         egp_provider p = {sizeof p, version, EGP_MAGIC, 0,
-            text("{\\"name\\":\\"c\\",\\"version\\":\\"1\\",\\"capabilities\\":[\\"load-balancer/1\\"]}"),
+            text("{\\"name\\":\\"c\\",\\"version\\":\\"1\\",\\"kind\\":\\"load-balancer\\",\\"capabilities\\":[\\"load-balancer/1\\"]}"),
             create, destroy, capability, cancel};
         *out = p;
         return EGP_OK;
@@ -90,14 +90,15 @@ private let item = LoadBalancer.Desired(
         defer { workshop.remove() }
         let path = try workshop.build("plugin", source)
         let runtime = try await PluginRuntime(
-            [PluginEntry(name: "c", path: path, configuration: Data(config.utf8))], directory: "/", logger: logger)
+            [PluginEntry(name: "c", path: path, configuration: Data(config.utf8))], directory: "/", trust: .testing,
+            logger: logger)
         defer { runtime.close() }
         return try await body(runtime.require(LoadBalancer.self, timeout: timeout))
     }
 
     private func failure(_ entries: [PluginEntry], directory: String = "/nonexistent") async -> String? {
         do {
-            _ = try await PluginRuntime(entries, directory: directory, logger: logger)
+            _ = try await PluginRuntime(entries, directory: directory, trust: .testing, logger: logger)
             return nil
         } catch {
             return String(describing: error)
@@ -141,7 +142,9 @@ private let item = LoadBalancer.Desired(
         let other = try workshop.build("other", "int unrelated(void) { return 1; }")
         let otherMessage = await failure([PluginEntry(name: "x", path: other, configuration: Data("{}".utf8))])
         #expect(otherMessage?.contains("is no provider plugin: it exports no egp_provider_entry") == true)
-        let directory = await failure([PluginEntry(name: "x", path: workshop.folder.path, configuration: Data("{}".utf8))])
+        let directory = await failure([
+            PluginEntry(name: "x", path: workshop.folder.path, configuration: Data("{}".utf8))
+        ])
         #expect(directory?.contains("is not a regular file") == true)
     }
 
@@ -150,7 +153,9 @@ private let item = LoadBalancer.Desired(
         defer { workshop.remove() }
         let path = try workshop.build("future", source(verb: goodVerb, version: "0x10009"))
         let message = await failure([PluginEntry(name: "x", path: path, configuration: Data("{}".utf8))])
-        #expect(message == "plugin \(path): speaks ABI version 1.9 and needs a newer host; this host speaks version 1.0 only")
+        #expect(
+            message
+                == "plugin \(path): speaks ABI version 1.9 and needs a newer host; this host speaks version 1.0 only")
     }
 
     @Test func thePluginsOwnRefusalIsShown() async throws {
@@ -169,7 +174,8 @@ private let item = LoadBalancer.Desired(
         defer { workshop.remove() }
         let path = try workshop.build("plugin", source(verb: goodVerb))
         let runtime = try await PluginRuntime(
-            [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", logger: logger)
+            [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", trust: .testing,
+            logger: logger)
         defer { runtime.close() }
         #expect(throws: HostError.self) { try runtime.require(Tunnel.self, timeout: .seconds(1)) }
     }
@@ -257,7 +263,8 @@ private let item = LoadBalancer.Desired(
             .replacing("uint64_t ticket) {}", with: "uint64_t ticket) { note(\"cancel \"); }")
         let path = try workshop.build("slow", note + "\n" + code)
         let runtime = try await PluginRuntime(
-            [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", logger: logger)
+            [PluginEntry(name: "c", path: path, configuration: Data("{}".utf8))], directory: "/", trust: .testing,
+            logger: logger)
         let capability = try runtime.require(LoadBalancer.self, timeout: .seconds(5))
         let call = Task { try await capability.ensure([item]) }
         func read() -> String { (try? String(contentsOf: diary, encoding: .utf8)) ?? "" }

@@ -171,7 +171,8 @@ static void cancel(egp_instance *instance, uint64_t ticket) { (void)instance, (v
 
 egp_code egp_provider_entry(uint32_t host_minimum, uint32_t host_maximum, egp_provider *out) {
     static const char about[] =
-        "{\"name\":\"StaticLB\",\"version\":\"1.0.0\",\"capabilities\":[\"" EGP_CAPABILITY_LOAD_BALANCER "\"]}";
+        "{\"name\":\"StaticLB\",\"version\":\"1.0.0\",\"kind\":\"load-balancer\",\"capabilities\":[\""
+        EGP_CAPABILITY_LOAD_BALANCER "\"]}";
     if (out->size < sizeof *out) return EGP_INVALID;
     out->abi_version = EGP_ABI_1_0;
     if (host_maximum < EGP_ABI_1_0) return EGP_HOST_TOO_OLD;

@@ -18,6 +18,8 @@ final class ChildSupervisor: Sendable {
     static let closeLimit = Duration.seconds(8)
     private static let inspectionInterval = Duration.seconds(1)
 
+    /// By which the process judges the plugin's file, again at each start.
+    private let rules: LoadingRules
     private let program: String
     private let memoryLimit: Int
     private let services: InstanceServices
@@ -41,7 +43,10 @@ final class ChildSupervisor: Sendable {
         var inspector: Task<Void, Never>?
     }
 
-    init(entry: PluginEntry, program: String, memoryLimit: Int, services: InstanceServices) {
+    init(
+        entry: PluginEntry, rules: LoadingRules, program: String, memoryLimit: Int, services: InstanceServices
+    ) {
+        self.rules = rules
         self.program = program
         self.memoryLimit = memoryLimit
         self.services = services
@@ -128,7 +133,8 @@ final class ChildSupervisor: Sendable {
                 return state.entry
             }
             let level = Data(services.logger.logLevel.rawValue.utf8)
-            channel.send(IsolationFrame(.start, [], [try JSONEncoder().encode(entry), level]))
+            channel.send(
+                IsolationFrame(.start, [], [try JSONEncoder().encode(entry), level, try JSONEncoder().encode(rules)]))
         } catch {
             died(String(describing: error))
         }

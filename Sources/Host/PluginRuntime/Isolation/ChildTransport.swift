@@ -14,9 +14,12 @@ final class ChildTransport: PluginTransport {
     /// Starts the process and makes the instance in it.
     ///
     /// - Throws: ``ProviderError`` with the plugin's own code and message.
-    init(entry: PluginEntry, program: String, memoryLimit: Int, services: InstanceServices) async throws {
+    init(
+        entry: PluginEntry, rules: LoadingRules, program: String, memoryLimit: Int, services: InstanceServices
+    ) async throws {
         self.services = services
-        supervisor = ChildSupervisor(entry: entry, program: program, memoryLimit: memoryLimit, services: services)
+        supervisor = ChildSupervisor(
+            entry: entry, rules: rules, program: program, memoryLimit: memoryLimit, services: services)
         let description = try await supervisor.start()
         descriptor = description.descriptor
         offered = description.offered

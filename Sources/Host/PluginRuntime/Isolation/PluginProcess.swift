@@ -79,7 +79,9 @@ private actor PluginProcessServer {
         var logger = Logger(label: "plugin") { _ in ForwardingLogHandler(channel: channel) }
         logger.logLevel = level
         do {
-            let image = try PluginImage(path: entry.path)
+            let rules = try JSONDecoder().decode(LoadingRules.self, from: frame.blob(2))
+            var loader = PluginLoader(rules, logger: logger)
+            let image = try loader.load(entry.path)
             let books = InstanceGuard(
                 name: entry.name, logger: logger,
                 forward: { fault, detail in

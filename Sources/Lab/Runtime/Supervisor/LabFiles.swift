@@ -1,10 +1,11 @@
 /// Texts of the files the lab writes for the programs it starts. Pure.
 enum LabFiles {
     /// Configuration of the manager.
-    static func manager(_ layout: LabLayout) -> String {
+    static func manager(_ layout: LabLayout, _ trust: LabTrust) -> String {
         """
         role: manager
         pluginDirectory: \(quoted(layout.pluginDirectory))
+        \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
         plugins:
           - { name: azure-lb, path: libAzureLB.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }
@@ -20,12 +21,13 @@ enum LabFiles {
     /// Configuration of a gateway node's daemon. Two nodes share this machine, so each has an egress namespace of its
     /// own name; a drain of one second keeps `lab down` short.
     static func gateway(
-        _ node: String, _ plan: LabPlan, _ layout: LabLayout, tunnel: LabPlan.TunnelProvider
+        _ node: String, _ plan: LabPlan, _ layout: LabLayout, _ trust: LabTrust, tunnel: LabPlan.TunnelProvider
     ) -> String {
         """
         role: gateway
         nodeName: \(node)
         pluginDirectory: \(quoted(layout.pluginDirectory))
+        \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
         plugins:
           - { name: \(tunnel.rawValue), path: \(tunnel.file), config: {} }
@@ -39,11 +41,14 @@ enum LabFiles {
     }
 
     /// Configuration of the worker's daemon.
-    static func node(_ node: String, _ layout: LabLayout, tunnel: LabPlan.TunnelProvider) -> String {
+    static func node(
+        _ node: String, _ layout: LabLayout, _ trust: LabTrust, tunnel: LabPlan.TunnelProvider
+    ) -> String {
         """
         role: node
         nodeName: \(node)
         pluginDirectory: \(quoted(layout.pluginDirectory))
+        \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
         plugins:
           - { name: cni-chain, path: libCNIChain.so, config: {} }

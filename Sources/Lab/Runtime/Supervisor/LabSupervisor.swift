@@ -165,7 +165,7 @@ public actor LabSupervisor {
     // MARK: - Daemons
 
     private func makeDaemons() throws -> [DaemonProcess] {
-        try write(LabFiles.manager(layout), layout.hostConfiguration(of: "manager"))
+        try write(LabFiles.manager(layout, trust), layout.hostConfiguration(of: "manager"))
         try write(
             LabFiles.podNetwork(subnet: LabPlan.podNetwork, dataDirectory: "\(layout.workerDirectory)/ipam"),
             "\(layout.cniConfigurationDirectory)/10-podnet.conflist")
@@ -179,12 +179,16 @@ public actor LabSupervisor {
         return [manager] + others + [try webServer()]
     }
 
+    private var trust: LabTrust { LabTrust(folder: layout.pluginDirectory) }
+
     /// The files of the daemons that load a tunnel provider.
     private func writeTunnelHosts() throws {
+        let trust = trust
         let worker = LabPlan.workerName
-        try write(LabFiles.node(worker, layout, tunnel: tunnel), layout.hostConfiguration(of: worker))
+        try write(LabFiles.node(worker, layout, trust, tunnel: tunnel), layout.hostConfiguration(of: worker))
         for name in LabPlan.gatewayNames {
-            try write(LabFiles.gateway(name, plan, layout, tunnel: tunnel), layout.hostConfiguration(of: name))
+            try write(
+                LabFiles.gateway(name, plan, layout, trust, tunnel: tunnel), layout.hostConfiguration(of: name))
         }
     }
 
