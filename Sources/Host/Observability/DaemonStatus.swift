@@ -53,3 +53,13 @@ public struct PluginStatus: Codable, Sendable, Equatable {
         self.faults = faults
     }
 }
+
+extension DaemonStatus {
+    /// A daemon is ready when none of its plugins is out.
+    init(role: Role, plugins: PluginRuntime) {
+        let statuses = plugins.instances.map(\.status)
+        let reasons = statuses.filter { $0.state != "healthy" }
+            .map { "plugin \($0.name): \($0.state): \($0.reason ?? "no reason known")" }
+        self.init(role: role.rawValue, isReady: reasons.isEmpty, reasons: reasons, plugins: statuses)
+    }
+}

@@ -1,3 +1,4 @@
+import CoreMetrics
 import Foundation
 import Kubernetes
 import Logging
@@ -23,12 +24,14 @@ public enum Daemon {
     public static func run(configurationPath: String) async throws {
         let configuration = try HostConfiguration.load(path: configurationPath)
         let logger = makeLogger(configuration)
+        let metrics = PrometheusRegistry()
+        MetricsSystem.bootstrap(metrics)
         let plugins = try await PluginRuntime(
             configuration.plugins, directory: configuration.effectivePluginDirectory, trust: configuration.trust,
             role: configuration.role, logger: logger)
         let outcome: Result<Void, any Error>
         do {
-            outcome = .success(try await run(configuration, plugins, logger))
+            outcome = .success(try await run(configuration, plugins, metrics, logger))
         } catch {
             outcome = .failure(error)
         }
@@ -38,7 +41,8 @@ public enum Daemon {
     }
 
     private static func run(
-        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ logger: Logger
+        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ metrics: PrometheusRegistry,
+        _ logger: Logger
     ) async throws {
         let clientConfiguration = try loadClientConfiguration(configuration)
         let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
@@ -51,8 +55,13 @@ public enum Daemon {
             throw error
         }
         logger.notice("started", metadata: ["role": .string(configuration.role.rawValue)])
+        // Looked at until the role has ended: what comes first in the list ends last.
+        let status = StatusServer(settings: configuration.observability, metrics: metrics, logger: logger) {
+            DaemonStatus(role: configuration.role, plugins: plugins)
+        }
         var group = ServiceGroupConfiguration(
-            services: [.init(service: role)], gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
+            services: [.init(service: status), .init(service: role)], gracefulShutdownSignals: [.sigterm, .sigint],
+            logger: logger)
         // After this the process goes, whatever still runs; a gateway first lets its load balancer turn away.
         let drain = configuration.role == .gateway ? configuration.gateway.drainSeconds : 0
         group.maximumGracefulShutdownDuration = .seconds(drain + 30)

@@ -6,7 +6,7 @@ import Testing
 @testable import Host
 
 /// Builds small plugins in C with the system's compiler, so that the loader meets real shared objects.
-private struct PluginWorkshop {
+struct PluginWorkshop {
     let folder: URL
 
     init() throws {
