@@ -65,8 +65,9 @@ struct StatusServer: Service {
     }
 
     private func serve(_ listener: Listener) async throws {
+        // The server's own lines about connections cut off at its end tell nothing; what fails is thrown.
         var quiet = logger
-        quiet.logLevel = max(logger.logLevel, .notice)
+        quiet.logLevel = .critical
         let path = listener.field == "statusSocket" ? settings.statusSocket : nil
         // What a daemon left that was killed would keep this one from listening.
         if let path { unlink(path) }
