@@ -89,8 +89,8 @@ let testTargets: [Target] = [
     tests(
         "HostTests",
         [
-            "AzureTestSupport", "Host", "JSONModel", "Kubernetes", "Lab", "LinuxNet", "ProviderKit", "Reconcile",
-            asyncHTTPClient, logging, metrics, yams,
+            "AzureTestSupport", "Host", "JSONModel", "Kubernetes", "Lab", "LinuxNet", "ProviderAPI", "ProviderKit",
+            "Reconcile", asyncHTTPClient, logging, metrics, yams,
         ] + nioCore),
     tests("InstallTreeTests", []),
     tests("JSONModelTests", ["JSONModel"]),

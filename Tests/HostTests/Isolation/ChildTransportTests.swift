@@ -105,10 +105,11 @@ private struct LineHandler: LogHandler {
         let workshop = try PluginWorkshop()
         defer { workshop.remove() }
         let path = try workshop.build("moody", moody)
+        var loader = PluginLoader(policy: .testing, role: .manager, logger: logger)
         let instance = try await PluginInstance.open(
             PluginEntry(
                 name: "moody", path: path, configuration: Data(config.utf8),
-                isolation: .process(memoryLimitMiB: memoryLimitMiB)), in: "/", logger: logger)
+                isolation: .process(memoryLimitMiB: memoryLimitMiB)), in: "/", with: &loader, logger: logger)
         let result: Result<Void, any Error>
         do {
             try await body(instance, try #require(instance.capability(LoadBalancer.self, timeout: .seconds(5))))

@@ -1,6 +1,7 @@
 import Foundation
 import JSONModel
 import Logging
+import ProviderAPI
 import ProviderKit
 import Testing
 
