@@ -1,5 +1,6 @@
 import Foundation
 import JSONModel
+import Logging
 import ProviderKit
 import Testing
 

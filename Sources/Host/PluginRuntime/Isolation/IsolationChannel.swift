@@ -44,6 +44,11 @@ struct IsolationChannel: Sendable {
         return true
     }
 
+    /// Sends a last frame and returns when the socket has taken it and all before it, or the other side is gone.
+    func sendLast(_ frame: IsolationFrame) async {
+        try? await channel.writeAndFlush(frame).get()
+    }
+
     func close() {
         channel.close(promise: nil)
     }

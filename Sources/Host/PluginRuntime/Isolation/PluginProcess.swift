@@ -68,7 +68,7 @@ private actor PluginProcessServer {
         for call in calls.values { call.cancel() }
         instance?.close()
         let inOrder = await instance?.ended() ?? true
-        channel.send(IsolationFrame(.closed, [inOrder ? 1 : 0]))
+        await channel.sendLast(IsolationFrame(.closed, [inOrder ? 1 : 0]))
         return inOrder ? 0 : 1
     }
 
