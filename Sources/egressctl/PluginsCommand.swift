@@ -31,17 +31,46 @@ private func complain(_ line: String) {
 extension PluginsCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show the plugins of the list; opens their files, starts nothing.")
+            abstract: "Show the plugins of the list, and how they fare in the running daemon.",
+            discussion: """
+                Opens the plugins' files and starts nothing. The state is that of the daemon that serves the status \
+                socket of this host.yaml (observability.statusSocket); it is - if none does.
+                """)
         @OptionGroup private var file: HostFile
 
         func run() async throws {
             let check = await ConfigurationCheck(path: file.config, depth: .files, logger: plainLogger())
+            let running = await runningPlugins()
             let rows = check.plugins.map {
-                [$0.name, $0.provider, $0.version, $0.capabilities.joined(separator: ","), "\($0.trust)", $0.file]
+                [
+                    $0.name, $0.provider, $0.version, $0.capabilities.joined(separator: ","), "\($0.trust)",
+                    $0.isolation, Self.state(running[$0.name]), $0.file,
+                ]
             }
-            Console.say(Console.table([["NAME", "PROVIDER", "VERSION", "CAPABILITIES", "TRUST", "FILE"]] + rows))
+            let titles = ["NAME", "PROVIDER", "VERSION", "CAPABILITIES", "TRUST", "ISOLATION", "STATE", "FILE"]
+            Console.say(Console.table([titles] + rows))
+            for plugin in check.plugins {
+                guard let reason = running[plugin.name]?.reason else { continue }
+                complain("plugin \(plugin.name): \(reason)")
+            }
             for error in check.errors { complain(error) }
             if !check.errors.isEmpty { throw ExitCode.failure }
+        }
+
+        /// The plugins of the daemon that runs with this file, by name; none if no daemon answers.
+        private func runningPlugins() async -> [String: PluginStatus] {
+            guard let configuration = try? HostConfiguration.load(path: file.config),
+                let socket = configuration.observability.statusSocket,
+                let status = try? await StatusClient(socketPath: socket).status()
+            else { return [:] }
+            return Dictionary(status.plugins.map { ($0.name, $0) }) { first, _ in first }
+        }
+
+        private static func state(_ plugin: PluginStatus?) -> String {
+            guard let plugin else { return "-" }
+            let faults = plugin.faults.sorted { $0.key < $1.key }.map { ", \($0.value) \($0.key)" }.joined()
+            let retry = plugin.retryInSeconds.map { " for \($0) s" } ?? ""
+            return "\(plugin.state)\(retry) (\(plugin.calls) calls\(faults))"
         }
     }
 

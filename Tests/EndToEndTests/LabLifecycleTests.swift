@@ -14,6 +14,12 @@ struct LabLifecycleTests {
         for _ in 0..<2 {
             let start = try await EndToEndLab.control(["lab", "up"])
             try #require(start.status.isSuccess, "lab up: \(start.errorText)")
+            let plugins = try await ChildProcess.run(
+                ChildCommand(
+                    layout.controlProgram, ["plugins", "list", "--config", "\(layout.stateDirectory)/manager.yaml"]),
+                timeout: .seconds(30))
+            #expect(plugins.outputText.contains("healthy ("), "\(plugins.outputText)\(plugins.errorText)")
+            #expect(plugins.outputText.contains("digest ok"))
             let state = try #require(LabState.load(layout.stateFile))
             #expect(kill(state.supervisor.pid, SIGKILL) == 0)
         }

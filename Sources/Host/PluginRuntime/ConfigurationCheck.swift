@@ -11,6 +11,8 @@ public struct PluginSummary: Sendable, Equatable {
     public var capabilities: [String]
     public var file: String
     public var trust: TrustVerdict
+    /// `in-process` or `process`.
+    public var isolation: String
 
     init(_ entry: PluginEntry, _ image: PluginImage) {
         name = entry.name
@@ -19,6 +21,7 @@ public struct PluginSummary: Sendable, Equatable {
         capabilities = image.descriptor.capabilities
         file = image.path
         trust = image.trust
+        isolation = entry.isolation.name
     }
 }
 

@@ -23,6 +23,18 @@
  * ITEM    {"id", "code": "ok"|"retry"|"throttled"|"conflict"|"invalid"|"terminal"|"unsupported"|"cancelled",
  *          "message"?, "retryAfterMilliseconds"?, "reason"?}
  *
+ * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
+ * rows beside those of egp_verb; "item" is an item's own code, "call" the whole completion's:
+ *
+ *   verb           where  code       when                                         the caller
+ *   ensure, check  item   invalid    the pool does not exist, or has no nodes     waits until pool or item changes
+ *   ensure         item   terminal   all 1000 ports are taken                     tells a person; tries again rarely
+ *   check          item   conflict   the world differs; "drift" says where        calls ensure
+ *   ensure         item   conflict   somebody else wrote at the same moment       calls again soon
+ *   all            any    throttled  the cloud asked for less                     waits retryAfterMilliseconds
+ *   all            any    retry      no answer, a failed operation                calls again with growing delay
+ *   all            call   terminal   identity or rights are refused               tells a person; tries again rarely
+ *
  * "reason" is one CamelCase word for what a person can mend; the host makes it the reason of the object's condition. It
  * is absent where the failure passes by itself. The closed list, for this capability and for node-pool/1:
  *

@@ -22,6 +22,19 @@
  * NODE    {"nodeName", "primaryIP", "secondaryIP"}
  * POOL and ITEM as in egress_load_balancer.h. "egressPrefix" is a CIDR, or the comma-joined secondary addresses where
  * publicIPs is false. "prefixID" names a prefix the user brings; absent, the provider makes and removes its own.
+ *
+ * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
+ * rows beside those of egp_verb; "item" is an item's own code, "call" the whole completion's:
+ *
+ *   verb           where  code       when                                         the caller
+ *   ensure, check  item   invalid    pool, prefixID or prefixLength are wrong     waits until pool or item changes
+ *   ensure         item   terminal   subnet, prefix or quota is exhausted         tells a person; tries again rarely
+ *   remove         item   conflict   the prefix is still in use                   calls again soon
+ *   check          item   conflict   the world differs; "drift" says where        calls ensure
+ *   ensure         item   retry      some nodes have no address yet               calls again; "observed" has the rest
+ *   all            any    throttled  the cloud asked for less                     waits retryAfterMilliseconds
+ *   all            any    retry      no answer, a failed operation                calls again with growing delay
+ *   all            call   terminal   identity or rights are refused               tells a person; tries again rarely
  */
 #define EGP_CAPABILITY_NODE_POOL "node-pool/1"
 

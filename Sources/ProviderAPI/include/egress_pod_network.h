@@ -15,6 +15,16 @@
  * remove  request  {"items": [{"id", "namespace": path, "interface", "tunnelLink"}]}
  * status  as ensure's result, read from the kernel; request as remove.
  *
+ * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
+ * rows beside those of egp_verb; "item" is an item's own code, "call" the whole completion's:
+ *
+ *   verb    where  code      when                                                 the caller
+ *   ensure  item   invalid   a name or CIDR is wrong                              waits until the item changes
+ *   ensure  item   retry     namespace, interface or tunnel link are not there    calls again with growing delay
+ *   ensure  item   terminal  this node cannot make such rules                     tells a person
+ *   remove  item   ok        the namespace is gone                                goes on
+ *   status  item   ok        the pod has no attachment: without "observed"        goes on
+ *
  * "excludedCIDRs" come from the gateway configuration: destinations that take the other path than defaultRoute.
  * "exceptionCIDRs" come from the operator: never through the tunnel; ignored with azureNetworking.
  * After an ensure that failed, the pod has either its old routes or none that leave: never a mixture.

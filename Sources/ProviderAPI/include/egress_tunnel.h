@@ -22,6 +22,17 @@
  *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "peers": [{"publicKey",
  *                   "lastHandshakeSeconds"?, "receivedBytes", "sentBytes"}]}]}
  *
+ * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
+ * rows beside those of egp_verb; "item" is an item's own code, "call" the whole completion's:
+ *
+ *   verb           where  code       when                                         the caller
+ *   ensure         item   invalid    a name, key, address or port is wrong        waits until the item changes
+ *   ensure         item   retry      the namespace or the port is not there yet   calls again with growing delay
+ *   ensure         item   terminal   this node cannot make such links             tells a person
+ *   remove, prune  item   ok         namespace or link are gone                   goes on
+ *   check          item   conflict   the link differs; "drift" says where         calls ensure
+ *   status         item   ok         no such link: without "observed"             goes on
+ *
  * Private keys are base64 text of 32 bytes; a provider never logs them. "form" names what carries the packets, for
  * example "kernel" or "userspace".
  */

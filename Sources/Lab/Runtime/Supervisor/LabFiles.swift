@@ -7,6 +7,7 @@ enum LabFiles {
         pluginDirectory: \(quoted(layout.pluginDirectory))
         \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
+        observability: { statusSocket: \(quoted(layout.statusSocket(of: "manager"))) }
         plugins:
           - { name: azure-lb, path: libAzureLB.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }
           - { name: azure-vmss, path: libAzureVMSS.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }
@@ -29,6 +30,7 @@ enum LabFiles {
         pluginDirectory: \(quoted(layout.pluginDirectory))
         \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
+        observability: { statusSocket: \(quoted(layout.statusSocket(of: node))) }
         plugins:
           - { name: \(tunnel.rawValue), path: \(tunnel.file), config: {} }
         gateway:
@@ -50,6 +52,7 @@ enum LabFiles {
         pluginDirectory: \(quoted(layout.pluginDirectory))
         \(trust.text)
         kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
+        observability: { statusSocket: \(quoted(layout.statusSocket(of: node))) }
         plugins:
           - { name: cni-chain, path: libCNIChain.so, config: {} }
           - { name: \(tunnel.rawValue), path: \(tunnel.file), config: {} }

@@ -65,6 +65,8 @@ public struct LabLayout: Sendable, Equatable {
 
     /// Log file of a process of the lab.
     public func log(of process: String) -> String { "\(logDirectory)/\(process).log" }
+    /// Socket that a daemon tells its status on.
+    func statusSocket(of process: String) -> String { "\(stateDirectory)/\(process).sock" }
     func hostConfiguration(of process: String) -> String { "\(stateDirectory)/\(process).yaml" }
 
     /// All directories that must exist before anything starts.
