@@ -10,6 +10,8 @@ packages=(
   wireguard-go containernetworking-plugins nginx-light iproute2 util-linux procps
   # tests: independent observers; the README's way to ask the internet host
   wireguard-tools nftables iputils-ping curl abigail-tools
+  # tests: the Azure SDK for Python and keys for its sign-ins
+  python3-venv openssl
 )
 case "${1:-}" in
   '') ;;

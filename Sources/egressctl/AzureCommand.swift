@@ -30,7 +30,8 @@ extension AzureCommand {
         @Option(help: "The one region.") var location = LabPlan.location
         @Option(help: "Virtual network, 10.243.0.0/16.") var vnet = LabPlan.virtualNetwork
         @Option(help: "Its subnet, 10.243.0.0/20.") var subnet = LabPlan.gatewaySubnet
-        @Option(help: "IPv6 block of the subnet; none: IPv4 only.") var subnetIPv6: String?
+        @Option(name: .customLong("subnet-ipv6"), help: "IPv6 block of the subnet; none: IPv4 only.")
+        var subnetIPv6: String?
         @Option(help: "A scale set, NAME=COUNT; may be given several times.") var vmss: [String] = []
         @Option(help: "A pool of standalone machines, NAME=COUNT; may be given several times.") var vmPool: [String] =
             []

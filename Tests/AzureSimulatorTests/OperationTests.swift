@@ -7,44 +7,6 @@ import Testing
 
 private typealias Client = ARMTestClient
 
-/// The simulator's state with a clock of the test's: no waiting, no race with the machine's load.
-private struct Bench {
-    var state: AzureState
-    private var token = ""
-
-    init(latency: Duration) throws {
-        state = try AzureState(.test(latency: latency), epoch: Date(timeIntervalSince1970: 0))
-        let form =
-            "grant_type=client_credentials&client_id=00000000-0000-0000-0000-0000000000bb&client_secret=lab-secret"
-            + "&scope=x%2F.default"
-        let answer = call(
-            "POST", "/00000000-0000-0000-0000-0000000000aa/oauth2/v2.0/token", raw: Data(form.utf8), at: .zero)
-        token = answer.body?["access_token"]?.text ?? ""
-    }
-
-    mutating func call(
-        _ method: String, _ path: String, body: JSONValue? = nil, raw: Data? = nil, at now: Duration
-    ) -> ARMResponse {
-        state.advance(to: now)
-        let address = path.replacing("http://sim", with: "")
-        let parts = address.split(separator: "?", maxSplits: 1)
-        var query = ["api-version": Client.networkVersion]
-        for pair in (parts.count > 1 ? parts[1] : "").split(separator: "&") {
-            let field = pair.split(separator: "=").map(String.init)
-            query[field[0]] = field[1]
-        }
-        return state.respond(
-            to: ARMRequest(
-                method: method, segments: parts[0].split(separator: "/").map(String.init), query: query,
-                headers: ["authorization": "Bearer \(token)"], body: raw ?? (try? body?.json()) ?? Data(),
-                base: "http://sim"), now: now)
-    }
-}
-
-private func header(_ response: ARMResponse, _ name: String) -> String? {
-    response.headers.first { $0.name.lowercased() == name.lowercased() }?.value
-}
-
 @Suite struct OperationTests {
     @Test func `until its operation ends a load balancer is not in the fabric, and takes no other write`() throws {
         var bench = try Bench(latency: .seconds(3))

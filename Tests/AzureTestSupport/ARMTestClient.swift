@@ -124,15 +124,17 @@ extension AzureSimulator.Configuration {
 
 /// Runs a simulator on a port of the kernel's choice for the length of `body`.
 public func withSimulator(
-    _ configuration: AzureSimulator.Configuration = .test(),
+    _ configuration: AzureSimulator.Configuration = .test(), recordingTo path: String? = nil,
     _ body: @Sendable (AzureSimulator, ARMTestClient) async throws -> Void
 ) async throws {
     var logger = Logger(label: "azure-simulator-test")
     logger.logLevel = .warning
-    let simulator = try AzureSimulator(configuration: configuration, logger: logger)
+    let recorder = try path.map { try ExchangeRecorder(path: $0, logger: logger) }
+    let simulator = try AzureSimulator(configuration: configuration, logger: logger, recorder: recorder)
     let server = Task { try await simulator.run() }
     defer { server.cancel() }
     try await body(simulator, ARMTestClient(endpoint: try await simulator.endpoint()).signedIn())
+    await recorder?.flush()
 }
 
 /// Why a simulator with this configuration cannot be made; nil if it can.

@@ -48,10 +48,11 @@ extension AzureSimulator {
         guard let pair = configuration.certificate else { return .http1() }
         let certificates = try NIOSSLCertificate.fromPEMBytes(Array(pair.certificate.utf8))
         let key = try NIOSSLPrivateKey(bytes: Array(pair.key.utf8), format: .pem)
-        return try .tls(
-            .http1(),
-            tlsConfiguration: .makeServerConfiguration(
-                certificateChain: certificates.map { .certificate($0) }, privateKey: .privateKey(key)))
+        var tls = TLSConfiguration.makeServerConfiguration(
+            certificateChain: certificates.map { .certificate($0) }, privateKey: .privateKey(key))
+        // A client that keeps its connection open must not hold up the end.
+        tls.shutdownTimeout = .milliseconds(100)
+        return try .tls(.http1(), tlsConfiguration: tls)
     }
 
     private nonisolated func answer(_ request: Request, at door: Door) async throws -> Response {

@@ -137,7 +137,8 @@ struct AssertionVerifier: Sendable {
     }
 
     private func checkCertificate(_ token: JSONWebToken, audience: String) throws(SignInRefusal) {
-        let names = ["x5t#S256", "x5t"].compactMap { token.header[member: $0]?.text }
+        // Some libraries pad the thumbprint.
+        let names = ["x5t#S256", "x5t"].compactMap { token.header[member: $0]?.text?.replacing("=", with: "") }
         let certificate = certificates.first { certificate in names.contains { certificate.thumbprints.contains($0) } }
         guard let certificate else {
             throw SignInRefusal(

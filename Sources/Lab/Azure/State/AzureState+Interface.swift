@@ -55,19 +55,19 @@ extension AzureState {
                     + "\(self.id(.compute, "virtualMachines", machine.name)). In order to delete the network interface, "
                     + "it must be dissociated from the resource.")
         }
-        try checkReservation(old, for: nil, now: now)
         networkInterfaces[key]?.provisioningState = "Deleting"
         let headers = start(
             .interfaceDeleted(key), on: id, provider: .network, taking: .constant(.zero), request: request, now: now)
-        return ARMResponse(200, headers: headers)
+        // Recorded: 200 for one that never had a machine, 202 for one whose machine has gone.
+        return ARMResponse(old.reservation == nil ? 200 : 202, headers: headers)
     }
 
     /// - Throws: ``ARMFault`` while another machine, which is gone, keeps the network interface.
     func checkReservation(
-        _ interface: NetworkInterfaceState, for machine: String?, now: Duration
+        _ interface: NetworkInterfaceState, for machine: String, now: Duration
     ) throws(ARMFault) {
         guard let reservation = interface.reservation, reservation.until > now,
-            reservation.machine.lowercased() != machine?.lowercased()
+            reservation.machine.lowercased() != machine.lowercased()
         else { return }
         throw ARMFault(
             400, "NicReservedForAnotherVm",
