@@ -76,7 +76,9 @@ struct DescriptionTests {
     @Test func `recorded request bodies are accepted, or refused for a listed reason`() async throws {
         let listed: [String: String] = [
             // The recording fronts the load balancer with a public address; this simulator has internal ones only.
-            "loadBalancers": "OperationNotSupported"
+            "loadBalancers": "OperationNotSupported",
+            // The recording made the network interface before; alone, the machine names one that is not there.
+            "virtualMachines": "InvalidResourceReference",
         ]
         var refused = Set<String>()
         for (file, provider, model) in [
@@ -152,7 +154,10 @@ struct DescriptionTests {
                 && (exchange.status != 200 || !exchange.url.contains("/instanceView"))
                 && (file != "virtualMachineScaleSetVMs" || exchange.url.contains("/virtualMachines"))
         }
-        try await withSimulator(try recordedConfiguration(try #require(exchanges.first))) { _, client in
+        try await withSimulator(
+            try recordedConfiguration(
+                try #require(exchanges.first { $0.url.contains("/resourceGroups/") }))
+        ) { _, client in
             var operation: String?
             for (index, exchange) in exchanges.enumerated() {
                 let comment = Comment(rawValue: "\(file) step \(index): \(exchange.method) \(exchange.url)")
@@ -164,7 +169,8 @@ struct DescriptionTests {
                 for header in ["azure-asyncoperation", "location", "etag", "x-ms-failure-cause"] {
                     #expect((answer.headers[header] != nil) == (exchange.headers[header] != nil), comment)
                 }
-                #expect(memberNames(answer.body) == memberNames(exchange.body).subtracting(Self.unmodelled), comment)
+                let (ours, recorded) = (memberNames(answer.body), memberNames(exchange.body))
+                #expect(ours.subtracting(Self.unmodelled) == recorded.subtracting(Self.unmodelled), comment)
                 operation = answer.headers["azure-asyncoperation"]
                 if let operation { try await finish(operation, client, comment) }
             }
