@@ -151,8 +151,8 @@ let package = Package(
         .target(
             name: "Host",
             dependencies: [
-                "ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile", "CLinuxShim",
-                "CSodium", asyncHTTPClient, hummingbird, logging, metrics, serviceLifecycle, unixSignals, yams,
+                "CFFI", "CSodium", "ProviderAPI", "ProviderKit", "JSONModel", "LinuxNet", "Kubernetes", "Reconcile",
+                "CLinuxShim", asyncHTTPClient, hummingbird, logging, metrics, serviceLifecycle, unixSignals, yams,
             ] + nioCore, swiftSettings: strict),
         .target(
             name: "Lab",

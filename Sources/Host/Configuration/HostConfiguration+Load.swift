@@ -114,15 +114,44 @@ extension HostConfiguration {
     private static func readPlugins(_ reader: SettingsReader) -> [PluginEntry] {
         var names = Set<String>()
         return reader.list("plugins").compactMap { entry in
-            entry.allowOnly(["name", "path", "config", "isolation", "memoryLimitMiB"])
+            entry.allowOnly(["name", "path", "config", "isolation", "memoryLimitMiB", "secrets", "checking"])
             guard let name = entry.requiredString("name"), let path = entry.requiredString("path") else { return nil }
             if !names.insert(name).inserted {
                 entry.report("name", "is \"\(name)\" a second time; names must be unique in the list")
             }
-            return PluginEntry(
+            var plugin = PluginEntry(
                 name: name, path: path, configuration: entry.json("config"), line: entry.line,
                 isolation: readIsolation(entry))
+            plugin.secrets = readSecrets(entry)
+            plugin.checking = readChecking(entry)
+            return plugin
         }
+    }
+
+    private static func readChecking(_ entry: SettingsReader) -> PluginEntry.Checking {
+        guard let text = entry.string("checking") else { return .basic }
+        if let checking = PluginEntry.Checking(rawValue: text) { return checking }
+        let allowed = PluginEntry.Checking.allCases.map(\.rawValue).joined(separator: ", ")
+        entry.report("checking", "is \"\(text)\"; allowed are \(allowed)")
+        return .basic
+    }
+
+    /// `secrets: {name: {file: /path}}`.
+    private static func readSecrets(_ entry: SettingsReader) -> [String: String] {
+        guard let section = entry.nested("secrets") else { return [:] }
+        var files: [String: String] = [:]
+        for name in section.fieldNames {
+            guard (1...255).contains(name.utf8.count) else {
+                section.report(name, "is a name of \(name.utf8.count) bytes; allowed are 1 to 255")
+                continue
+            }
+            guard let secret = section.nested(name) else { continue }
+            secret.allowOnly(["file"])
+            guard let file = secret.requiredString("file") else { continue }
+            if !file.hasPrefix("/") { secret.report("file", "is \"\(file)\"; it must be an absolute path") }
+            files[name] = file
+        }
+        return files
     }
 
     private static func readIsolation(_ entry: SettingsReader) -> PluginIsolation {

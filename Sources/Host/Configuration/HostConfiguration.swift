@@ -36,12 +36,24 @@ public enum PluginIsolation: Sendable, Equatable, Codable {
 
 /// One entry of the plugin list.
 public struct PluginEntry: Sendable, Equatable, Codable {
+    /// How closely a plugin is watched.
+    public enum Checking: String, Sendable, CaseIterable, Codable {
+        /// What costs nothing: completions, bounds, the shape of results.
+        case basic
+        /// Also each request and result by its schema, thread and state rules, and use of borrowed memory.
+        case full
+    }
+
     /// Unique within the list; names the instance in logs.
     public var name: String
     /// File name relative to the plugin directory, or an absolute path.
     public var path: String
     /// The entry's `config` object as JSON; `{}` if there is none.
     public var configuration: Data
+    /// Files of the secrets that the plugin may read, by the names it asks for.
+    public var secrets: [String: String] = [:]
+    /// How closely the plugin is watched.
+    public var checking = Checking.basic
     /// Where the entry begins in its file, from 1, for messages; nil if it comes from no file.
     public var line: Int?
     public var isolation: PluginIsolation

@@ -47,6 +47,9 @@ struct SettingsReader {
         }
     }
 
+    /// The names of all members, in the file's order.
+    var fieldNames: [String] { mapping.compactMap { $0.key.string } }
+
     func string(_ field: String) -> String? {
         guard let value = mapping[field], value.tag.description != "tag:yaml.org,2002:null" else { return nil }
         guard let text = value.scalar?.string else {

@@ -27,16 +27,12 @@ public struct PluginCapability<Contract: CapabilityContract>: CapabilityClient {
         try await run(.status, BatchRequest(items: items))
     }
 
-    private func run<Item: Codable & Sendable, Observed: Codable & Sendable & Equatable>(
+    private func run<Item: Codable & Sendable & Identified, Observed: Codable & Sendable & Equatable>(
         _ verb: Verb, _ request: BatchRequest<Item>
     ) async throws -> [ItemResult<Observed>] {
         let operation = PluginOperation.verb(capability: Contract.identifier, verb)
-        let answer = try await plugin.call(operation, try JSONEncoder().encode(request), timeout: timeout)
-        do {
-            return try JSONDecoder().decode(BatchResult<Observed>.self, from: answer).items
-        } catch let error as DecodingError {
-            plugin.services.report(.violation, "\(operation) answered wrongly (P-14): \(error.oneLine)")
-            throw ProviderError(.terminal, "plugin \(plugin.name): \(operation) answered wrongly: \(error.oneLine)")
-        }
+        let answer = try await plugin.call(
+            operation, try JSONEncoder().encode(request), items: request.items.map(\.id), timeout: timeout)
+        return try plugin.decode(BatchResult<Observed>.self, answer, operation).items
     }
 }

@@ -13,6 +13,8 @@ public final class PluginInstance: Sendable {
     public let file: String
 
     private let transport: any PluginTransport
+    /// nil with basic checking.
+    private let checker: ContractChecker?
     private let state = Mutex(State())
 
     private struct State {
@@ -24,30 +26,28 @@ public final class PluginInstance: Sendable {
     ///
     /// - Throws: ``HostError`` with code ``HostError/Code/plugin`` that carries the plugin's own message.
     public convenience init(image: PluginImage, entry: PluginEntry, logger: Logger) async throws {
-        try await self.init(image: image, entry: entry, logger: logger, books: nil)
+        try await self.init(image: image, entry: entry, services: InstanceServices(entry: entry, logger: logger))
     }
 
-    /// - Parameter books: where its faults are counted; nil: its own.
-    convenience init(image: PluginImage, entry: PluginEntry, logger: Logger, books: InstanceGuard?) async throws {
-        try await self.init(entry: entry, path: image.path, logger: logger, books: books) { services in
-            try await InProcessTransport(image: image, configuration: entry.configuration, services: services)
+    /// - Parameter services: made for this instance.
+    convenience init(image: PluginImage, entry: PluginEntry, services: InstanceServices) async throws {
+        try await self.init(entry: entry, path: image.path, services: services) {
+            try await InProcessTransport(
+                image: image, configuration: entry.configuration, host: services, limits: services.limits,
+                timers: services.timers, isChecked: entry.checking == .full)
         }
     }
 
     /// - Parameters:
     ///   - path: the plugin's file, for messages.
+    ///   - services: made for this instance.
     ///   - open: makes the instance and the way to it; throws ``ProviderError`` with the plugin's own message.
     init(
-        entry: PluginEntry, path: String, logger: Logger, books: InstanceGuard? = nil,
-        open: (InstanceServices) async throws -> any PluginTransport
+        entry: PluginEntry, path: String, services: InstanceServices,
+        open: () async throws -> any PluginTransport
     ) async throws {
-        var logger = logger
-        logger[metadataKey: "plugin"] = .string(entry.name)
-        let services = InstanceServices(
-            name: entry.name, logger: logger, http: HTTPService(),
-            books: books ?? InstanceGuard(name: entry.name, logger: logger))
         do {
-            transport = try await open(services)
+            transport = try await open()
         } catch {
             throw HostError(.plugin, "plugin \(entry.name) (\(path)): \(ProviderError(error).message)")
         }
@@ -55,6 +55,7 @@ public final class PluginInstance: Sendable {
         file = path
         isolation = entry.isolation
         descriptor = transport.descriptor
+        checker = entry.checking == .full ? ContractChecker() : nil
         self.services = services
     }
 
@@ -76,7 +77,8 @@ public final class PluginInstance: Sendable {
         var located = entry
         located.path = path
         let program = try ChildProcess.hostProgram()
-        return try await PluginInstance(entry: entry, path: path, logger: logger) { [located] services in
+        let services = InstanceServices(entry: entry, logger: logger)
+        return try await PluginInstance(entry: entry, path: path, services: services) { [located] in
             try await ChildTransport(
                 entry: located, rules: rules, program: program, memoryLimit: memoryLimit << 20, services: services)
         }
@@ -106,14 +108,37 @@ public final class PluginInstance: Sendable {
     /// Whether ``probe(timeout:)`` asks anybody.
     public var offersProbe: Bool { transport.offersProbe }
 
+    /// What the instance did wrong so far.
+    public var health: InstanceHealth { services.health.snapshot }
+
+    /// Registers the one receiver of events; before, they are logged.
+    public func handleEvents(_ handler: @escaping PluginEventHandler) { services.handleEvents(handler) }
+
     /// Asks whether the provider could work now.
     ///
     /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if the plugin does not tell.
-    public func probe(timeout: Duration) async throws -> Data {
+    public func probe(timeout: Duration) async throws -> ProbeResult {
         guard transport.offersProbe else {
             throw ProviderError(.unsupported, "plugin \(name): does not offer probe")
         }
-        return try await call(.probe, Data(), timeout: timeout)
+        return try decode(ProbeResult.self, try await call(.probe, Data(), items: [], timeout: timeout), .probe)
+    }
+
+    /// Decodes a result; what cannot be decoded is the plugin's fault.
+    func decode<Value: Decodable>(
+        _ type: Value.Type, _ answer: Data, _ operation: PluginOperation
+    ) throws -> Value {
+        do {
+            return try JSONDecoder().decode(type, from: answer)
+        } catch {
+            throw wrongAnswer(operation, (error as? DecodingError)?.oneLine ?? "\(error)")
+        }
+    }
+
+    /// Counts a wrong result (P-14).
+    private func wrongAnswer(_ operation: PluginOperation, _ problem: String) -> ProviderError {
+        services.report(.badResult("\(operation): \(problem)"))
+        return ProviderError(.terminal, "plugin \(name): \(operation) answered wrongly: \(problem)")
     }
 
     /// The mistakes that the plugin finds in a configuration, none if it would take it.
@@ -137,8 +162,15 @@ public final class PluginInstance: Sendable {
         state.withLock { state in
             guard state.ending == nil else { return }
             let end = UnansweredCall(end: .abandoned, error: stopped)
-            for ticket in services.calls.endAll(with: end) { transport.cancel(ticket) }
-            state.ending = Task { [transport] in await transport.close() }
+            for ticket in services.calls.giveUpAll(with: end) { transport.cancel(ticket) }
+            state.ending = Task { [transport, services] in
+                let isInOrder = await transport.close()
+                if !isInOrder {
+                    services.logger.error("the plugin hangs; its instance is left as it is, without services")
+                }
+                services.forget()
+                return isInOrder
+            }
         }
     }
 
@@ -156,16 +188,24 @@ public final class PluginInstance: Sendable {
 
     /// Runs one call, unless the instance is quarantined, and keeps the books on it.
     ///
+    /// - Parameter items: the ids of the request's items.
     /// - Throws: ``ProviderError``, or `CancellationError` if the caller was cancelled.
-    func call(_ operation: PluginOperation, _ request: Data, timeout: Duration) async throws -> Data {
+    func call(
+        _ operation: PluginOperation, _ request: Data, items: [String], timeout: Duration
+    ) async throws -> Data {
         if case .verb(let capability, let verb) = operation, transport.offered[capability]?.contains(verb) != true {
             throw ProviderError(.unsupported, "plugin \(name): does not offer the verb \(operation)")
         }
+        try checker?.checkRequest(operation, request, plugin: name)
         let books = services.books
         try books.admit()
+        services.expectItems(items)
         do {
             let answer = try await perform(operation, request, timeout: timeout)
             books.ended(.completed, "\(operation)")
+            if let problem = checker?.problem(operation, answer, items: items) {
+                throw wrongAnswer(operation, problem)
+            }
             return answer
         } catch let end as UnansweredCall {
             books.ended(end.end, "\(operation)")
@@ -184,20 +224,16 @@ public final class PluginInstance: Sendable {
         let call = OutgoingCall(
             operation: operation, ticket: services.calls.makeTicket(),
             deadline: HostClock.now().advanced(by: timeout), trace: TraceParent.random(), request: request)
-        let watchdog = Task { [self] in
-            try await Task.sleep(for: timeout)
+        services.health.count(\.calls)
+        let watchdog = services.timers.schedule(at: call.deadline) { [self] in
             let error = ProviderError(.retry, "plugin \(name): \(operation) did not complete within \(timeout)")
-            giveUp(call.ticket, UnansweredCall(end: .overrun, error: error))
+            if giveUp(call.ticket, UnansweredCall(end: .overrun, error: error)) { services.health.count(\.overruns) }
         }
-        defer { watchdog.cancel() }
+        defer { services.timers.cancel(watchdog) }
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 services.calls.enter(call.ticket, continuation)
-                if isClosing {
-                    services.calls.end(call.ticket, with: .failure(UnansweredCall(end: .abandoned, error: stopped)))
-                } else {
-                    transport.start(call)
-                }
+                if isClosing { services.refuse(call.ticket, .cancelled, "stopped") } else { transport.start(call) }
                 // A cancellation before the ticket was entered found nothing to give up.
                 if Task.isCancelled { giveUp(call.ticket, CancellationError()) }
             }
@@ -206,9 +242,12 @@ public final class PluginInstance: Sendable {
         }
     }
 
-    private func giveUp(_ ticket: UInt64, _ error: any Error) {
-        guard services.calls.end(ticket, with: .failure(error)) else { return }
+    /// - Returns: false if nobody waited.
+    @discardableResult
+    private func giveUp(_ ticket: UInt64, _ error: any Error) -> Bool {
+        guard services.calls.giveUp(ticket, with: error) else { return false }
         transport.cancel(ticket)
+        return true
     }
 }
 

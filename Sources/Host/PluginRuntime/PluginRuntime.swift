@@ -54,6 +54,11 @@ public struct PluginRuntime: Sendable {
                 + (offered.isEmpty ? "nothing" : offered.joined(separator: ", ")))
     }
 
+    /// Registers the one receiver of what plugins tell about items; before, it is logged.
+    public func handleEvents(_ handler: @escaping PluginEventHandler) {
+        for instance in instances { instance.handleEvents(handler) }
+    }
+
     /// Ends all instances, last first, without waiting.
     public func close() {
         for instance in instances.reversed() { instance.close() }

@@ -48,6 +48,7 @@ public struct UntypedCapability: Sendable {
             throw ProviderError(
                 .invalid, "request: \(request.count) bytes; at most \(BatchLimits.maximumBytes) are allowed")
         }
-        return try await plugin.call(.verb(capability: identifier, verb), request, timeout: timeout)
+        return try await plugin.call(
+            .verb(capability: identifier, verb), request, items: RequestedItems.ids(in: request), timeout: timeout)
     }
 }

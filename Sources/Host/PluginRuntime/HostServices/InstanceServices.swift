@@ -1,89 +1,228 @@
+import CoreMetrics
 import FoundationEssentials
-import Glibc
 import Logging
+import ProviderAPI
 import ProviderKit
+import Synchronization
 
-/// What the host gives one plugin instance, independent of how the instance is reached.
+/// Bounds of one instance; those of the border (`egress_types.h`) unless a test says otherwise.
+struct InstanceLimits: Sendable {
+    var timers = Int(EGP_MAXIMUM_TIMERS)
+    var exchanges = Int(EGP_MAXIMUM_HTTP_EXCHANGES)
+    var metricSeries = Int(EGP_MAXIMUM_METRIC_SERIES)
+    var secretBytes = Int(EGP_MAXIMUM_SECRET)
+    /// How long a function of the plugin may be inside before its thread counts as stuck, and how long each step of
+    /// the end of an instance waits.
+    var inside = Duration.seconds(Int(EGP_MAXIMUM_HOST_THREAD_SECONDS))
+    /// Threads on which verbs are called, and those for callbacks of timers and exchanges.
+    var verbThreads = 4
+    var callbackThreads = 2
+    /// Calls that wait for one of these threads.
+    var waitingCalls = 1024
+}
+
+/// Gets what plugins tell about items, on any thread; must not block.
 ///
-/// Every function may be called on any thread, and none blocks longer than a lock is held. ``HostTable`` reaches them
-/// from C; a transport calls them with Swift values.
-final class InstanceServices: Sendable {
+/// - Parameters:
+///   - plugin: the instance's name.
+///   - count: how often the event happened since it was told last, with this time.
+public typealias PluginEventHandler = @Sendable (_ plugin: String, _ event: PluginEvent, _ count: Int) -> Void
+
+/// What the host gives one plugin instance, however the instance is reached.
+final class InstanceServices: InstanceHost {
     let name: String
     let logger: Logger
+    let limits: InstanceLimits
+    let timers: TimerQueue
     let calls = CallTable()
+    let health: HealthMonitor
+    /// Decides by the faults whether the plugin gets calls.
     let books: InstanceGuard
     private let http: HTTPService
+    private let callbacks: CallbackTable
+    private let callbackThreads: PluginThreads
+    private let secrets: SecretStore
+    private let metrics: MetricSeries
+    private let forwardMetric: (@Sendable (PluginMetric) -> ResultCode)?
+    private let events = Mutex(Events())
 
-    init(name: String, logger: Logger, http: HTTPService, books: InstanceGuard) {
-        self.name = name
-        self.books = books
+    private struct Events {
+        var items = RequestedItems()
+        var gate = EventGate()
+        var handler: PluginEventHandler?
+    }
+
+    /// - Parameters:
+    ///   - books: nil: the instance's own.
+    ///   - forwardMetric: takes observations away to where they are kept: in a plugin's process, to the host.
+    init(
+        entry: PluginEntry, logger: Logger, books: InstanceGuard? = nil, limits: InstanceLimits = InstanceLimits(), http: HTTPService = HTTPService(),
+        timers: TimerQueue = .shared, metrics: any MetricsFactory = MetricsSystem.factory,
+        forwardMetric: (@Sendable (PluginMetric) -> ResultCode)? = nil
+    ) {
+        name = entry.name
+        var logger = logger
+        logger[metadataKey: "plugin"] = .string(entry.name)
         self.logger = logger
+        self.limits = limits
         self.http = http
+        self.timers = timers
+        let books = books ?? InstanceGuard(name: entry.name, logger: logger)
+        self.books = books
+        let health = HealthMonitor(logger: logger) { books.report($0, $1) }
+        self.health = health
+        self.forwardMetric = forwardMetric
+        let bounds = CallbackTable.Bounds(timers: limits.timers, exchanges: limits.exchanges)
+        callbackThreads = PluginThreads(
+            maximumThreads: limits.callbackThreads, maximumWaiting: limits.timers + limits.exchanges, limit: limits.inside, timers: timers,
+            stuckChanged: { health.stuck($0) })
+        callbacks = CallbackTable(bounds: bounds, threads: callbackThreads, timers: timers)
+        secrets = SecretStore(files: entry.secrets, maximumBytes: limits.secretBytes, logger: logger)
+        self.metrics = MetricSeries(plugin: entry.name, maximum: limits.metricSeries, factory: metrics)
     }
 
-    /// One log line of the plugin.
+    // MARK: - What the host does with them
+
+    /// Tells which items the plugin may speak of from now on.
+    func expectItems(_ ids: some Sequence<String>) { events.withLock { $0.items.insert(ids) } }
+
+    /// Registers the one receiver of events; before, they are logged.
+    func handleEvents(_ handler: @escaping PluginEventHandler) { events.withLock { $0.handler = handler } }
+
+    /// The instance has ended: nothing of it is needed any more.
+    func forget() { secrets.forget() }
+
+    // MARK: - InstanceHost
+
     func log(_ level: LogLevel, _ message: String, _ metadata: [String: String]) {
-        logger.log(level: level.loggerLevel, "\(message)", metadata: metadata.mapValues { .string($0) })
+        guard isLogEnabled(level) else { return }
+        logger.log(
+            level: level.loggerLevel, "\(secrets.blotted(message))",
+            metadata: metadata.mapValues { .string(secrets.blotted($0)) })
     }
 
-    /// Whether a line of this level would be kept.
     func isLogEnabled(_ level: LogLevel) -> Bool { logger.logLevel <= level.loggerLevel }
 
-    /// Ends the call that the plugin accepted under `ticket`. Ends nothing if nobody waits for it.
     func complete(_ ticket: UInt64, _ completion: PluginCompletion) {
-        let result: Result<Data, any Error>
-        if completion.code != .ok {
-            var error = ProviderError(
-                completion.code, completion.message, retryAfterMilliseconds: completion.retryAfterMilliseconds)
-            error.reason = completion.reason.flatMap { ProviderError.isReason($0) ? $0 : nil }
-            result = .failure(error)
-        } else if completion.result.count > BatchLimits.maximumBytes {
-            result = .failure(
-                ProviderError(.terminal, "plugin \(name): result exceeds \(BatchLimits.maximumBytes) bytes"))
-        } else {
-            result = .success(completion.result)
-        }
-        if !calls.end(ticket, with: result) {
-            logger.warning(
-                "plugin completed a call that nobody waits for", metadata: ["ticket": .stringConvertible(ticket)])
+        switch calls.complete(ticket, with: outcome(of: completion)) {
+        case .waiting: break
+        case .late: health.count(\.lateCompletions)
+        case .repeated: report(.repeatedCompletion(ticket: ticket))
+        case .unknown: report(.unknownCompletion(ticket: ticket))
         }
     }
 
-    /// Ends the call that the plugin did not accept.
-    ///
-    /// - Parameters:
-    ///   - code: what its function returned, or why it was not called.
-    ///   - message: more than the code says; nil if there is no more.
-    func refuse(_ ticket: UInt64, _ code: ResultCode, _ message: String? = nil) {
-        let message = message ?? "refused the call"
-        let error = ProviderError(code, "plugin \(name): \(message)")
+    private func outcome(of completion: PluginCompletion) -> Result<Data, any Error> {
+        guard completion.code == .ok else {
+            var error = ProviderError(
+                completion.code, secrets.blotted(completion.message),
+                retryAfterMilliseconds: completion.retryAfterMilliseconds)
+            error.reason = completion.reason.flatMap { ProviderError.isReason($0) ? $0 : nil }
+            return .failure(error)
+        }
+        guard completion.result.count <= BatchLimits.maximumBytes else {
+            return .failure(
+                ProviderError(.terminal, "plugin \(name): result exceeds \(BatchLimits.maximumBytes) bytes"))
+        }
+        return .success(completion.result)
+    }
+
+    func refuse(_ ticket: UInt64, _ code: ResultCode, _ message: String?) {
+        let error = ProviderError(code, "plugin \(name): \(message ?? "refused the call with code \(code.rawValue)")")
         // Who could not take the call has not shown how it works.
         let isAnswer = code != .retry && code != .cancelled
-        calls.end(ticket, with: .failure(isAnswer ? error : UnansweredCall(end: .abandoned, error: error)))
+        if !calls.refuse(ticket, with: isAnswer ? error : UnansweredCall(end: .abandoned, error: error)) { report(.repeatedCompletion(ticket: ticket)) }
     }
 
-    /// Counts a fault of the plugin against it.
-    func report(_ fault: PluginFault, _ detail: String) { books.report(fault, detail) }
-
-    /// Whether nobody waits for this ticket: cancelled, overdue, ended, never given.
     func isCancelled(_ ticket: UInt64) -> Bool { !calls.isWaiting(ticket) }
 
-    /// Starts an HTTP exchange.
-    ///
-    /// - Parameter done: called exactly once if the answer is ok, on any thread, after this function returned.
-    /// - Returns: ok if it was accepted.
     func send(
         _ request: HTTPRequest, _ done: @escaping @Sendable (Result<HTTPResponse, ProviderError>) -> Void
     ) -> ResultCode {
-        Task { [http] in
+        callbacks.startExchange { [http] in
             do {
                 let timeout = HostClock.now().duration(to: request.deadline)
-                done(.success(try await http.send(request, timeout: timeout)))
+                let response = try await http.send(request, timeout: timeout)
+                return { done(.success(response)) }
             } catch {
-                done(.failure(ProviderError(error)))
+                let error = ProviderError(error)
+                return { done(.failure(error)) }
             }
         }
-        return .ok
+    }
+
+    func startTimer(
+        after delay: Duration, _ done: @escaping @Sendable (_ fired: Bool) -> Void
+    ) -> (ResultCode, UInt64) {
+        callbacks.startTimer(after: delay, done)
+    }
+
+    func cancelTimer(_ number: UInt64) -> ResultCode { callbacks.cancelTimer(number) ? .ok : .invalid }
+
+    func readSecret(_ name: String) -> (ResultCode, Data) { secrets.read(name) }
+
+    func record(_ metric: PluginMetric) -> ResultCode {
+        var metric = metric
+        metric.labels = metric.labels.mapValues { secrets.blotted($0) }
+        let code = forwardMetric.map { metric.isValid ? $0(metric) : .invalid } ?? metrics.record(metric)
+        if code == .throttled { health.count(\.droppedMetrics) }
+        return code
+    }
+
+    func post(_ event: PluginEvent) -> ResultCode {
+        guard event.hasGoodReason else { return .invalid }
+        var event = event
+        event.message = secrets.blotted(event.message).cut(toBytes: PluginEvent.maximumMessageBytes)
+        let now = HostClock.now()
+        let (code, count, handler): (ResultCode, Int, PluginEventHandler?) = events.withLock { [event] events in
+            guard events.items.contains(event.item) else { return (.invalid, 0, nil) }
+            switch events.gate.decide(event, now: now) {
+            case .tell(let count): return (.ok, count, events.handler)
+            case .counted: return (.ok, 0, nil)
+            case .dropped: return (.throttled, 0, nil)
+            }
+        }
+        if code == .throttled { health.count(\.droppedEvents) }
+        guard count > 0 else { return code }
+        if let handler { handler(name, event, count) } else { log(event, count) }
+        return code
+    }
+
+    private func log(_ event: PluginEvent, _ count: Int) {
+        logger.log(
+            level: event.severity == .warning ? .warning : .info, "event",
+            metadata: [
+                "item": .string(event.item), "reason": .string(event.reason), "detail": .string(event.message),
+                "count": .stringConvertible(count),
+            ])
+    }
+
+    func report(_ violation: ContractViolation) { health.violation(violation) }
+
+    /// A fault that was seen elsewhere: at the plugin's own process.
+    func report(_ fault: PluginFault, _ detail: String) { health.report(fault, detail) }
+
+    func reportStuck(_ change: Int) { health.stuck(change) }
+
+    func endCallbacks(within time: Duration) async -> Bool {
+        let ended = await callbacks.end(within: time)
+        // What hangs keeps its thread; the others go.
+        _ = await callbackThreads.end(within: .zero)
+        return ended
+    }
+}
+
+extension String {
+    /// The longest beginning of at most that many bytes that ends with a whole character.
+    func cut(toBytes maximum: Int) -> String {
+        guard utf8.count > maximum else { return self }
+        var length = 0
+        for character in self {
+            let next = length + character.utf8.count
+            guard next <= maximum else { break }
+            length = next
+        }
+        return String(decoding: utf8.prefix(length), as: UTF8.self)
     }
 }
 
@@ -103,15 +242,5 @@ extension LogLevel {
         case .warning: .warning
         case .error: .error
         }
-    }
-}
-
-/// The clock of every deadline that crosses the border.
-enum HostClock {
-    /// CLOCK_MONOTONIC.
-    static func now() -> HostInstant {
-        var time = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &time)
-        return HostInstant(nanoseconds: Int64(time.tv_sec) * 1_000_000_000 + Int64(time.tv_nsec))
     }
 }

@@ -15,7 +15,7 @@ final class ChildSupervisor: Sendable {
     /// How long after a call's deadline the process must have told what became of it.
     static let silenceLimit = Duration.seconds(10)
     /// How long an orderly end may take: as long as the host waits for a plugin in its own process, and a little more.
-    static let closeLimit = Duration.seconds(8)
+    static let closeLimit = Duration.seconds(12)
     private static let inspectionInterval = Duration.seconds(1)
 
     /// By which the process judges the plugin's file, again at each start.
@@ -305,6 +305,8 @@ final class ChildSupervisor: Sendable {
             services.log(level, try frame.text(0), fields)
         case .fault:
             services.report(PluginFault(rawValue: try frame.text(0)) ?? .violation, try frame.text(1))
+        case .metric: _ = services.record(try JSONDecoder().decode(PluginMetric.self, from: frame.blob(0)))
+        case .event: _ = services.post(try JSONDecoder().decode(PluginEvent.self, from: frame.blob(0)))
         default: break
         }
     }

@@ -89,7 +89,19 @@ private actor PluginProcessServer {
                     guard fault != .overrun else { return }
                     channel.send(IsolationFrame(.fault, [], [Data(fault.rawValue.utf8), Data(detail.utf8)]))
                 })
-            let instance = try await PluginInstance(image: image, entry: entry, logger: logger, books: books)
+            let services = InstanceServices(
+                entry: entry, logger: logger, books: books,
+                forwardMetric: { metric in
+                    guard let frame = try? IsolationFrame(.metric, [], [JSONEncoder().encode(metric)]) else {
+                        return .invalid
+                    }
+                    return channel.send(frame) ? .ok : .throttled
+                })
+            services.handleEvents { _, event, _ in
+                guard let json = try? JSONEncoder().encode(event) else { return }
+                channel.send(IsolationFrame(.event, [], [json]))
+            }
+            let instance = try await PluginInstance(image: image, entry: entry, services: services)
             self.instance = instance
             let description = ChildDescription(
                 descriptor: instance.descriptor, offered: instance.offered, offersProbe: instance.offersProbe)
@@ -110,7 +122,8 @@ private actor PluginProcessServer {
         calls[call.ticket] = Task { [channel] in
             let completion: PluginCompletion
             do {
-                let result = try await instance.call(call.operation, call.request, timeout: timeout)
+                let result = try await instance.call(
+                    call.operation, call.request, items: RequestedItems.ids(in: call.request), timeout: timeout)
                 completion = PluginCompletion(code: .ok, result: result)
             } catch {
                 let error = ProviderError(error)

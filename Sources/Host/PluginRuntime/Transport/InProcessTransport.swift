@@ -1,170 +1,263 @@
 import FoundationEssentials
-import Logging
 import ProviderAPI
 import ProviderKit
 import Synchronization
 
-/// A plugin instance in this process, reached through its C table.
+/// A plugin instance in this process, reached through its C table on threads of its own.
 ///
-/// Sendable: the raw instance pointer is only passed to functions that the ABI tags [any-thread], except create, which
-/// `init` calls once, and destroy, which whoever leaves last after ``close()`` calls once (see ``lend(_:)``).
-final class InProcessTransport: PluginTransport, @unchecked Sendable {
+/// Three sets of threads call the plugin, so that none waits for another: one thread for [host-thread] functions (H-4),
+/// a few for verbs, one for `cancel`. A function that does not return holds its thread and nothing else.
+final class InProcessTransport: PluginTransport {
     let descriptor: ProviderDescriptor
     let offered: [String: Set<Verb>]
 
     private let image: PluginImage
-    private let instance: OpaquePointer
-    private let tables: [String: egp_capability]
-    private let services: InstanceServices
-    private let lifetime = Mutex(Lifetime())
+    private let instance: RawInstance
+    private let tables: [String: VerbTable]
+    private let host: any InstanceHost
+    private let hostTable: HostTable
+    private let limits: InstanceLimits
+    private let isChecked: Bool
+    private let hostThread: PluginThreads
+    private let verbThreads: PluginThreads
+    private let cancelThread: PluginThreads
+    /// Tickets whose verb has not been entered yet: a plugin is not told to cancel what it never saw.
+    private let unseen = Mutex<Set<UInt64>>([])
 
-    /// Who is inside the plugin with the instance's pointer.
-    private struct Lifetime {
-        var isClosing = false
-        var users = 0
-        var waiting: CheckedContinuation<Void, Never>?
+    /// Sendable: only passed to functions that the ABI tags [any-thread], and to [host-thread] ones on ``hostThread``;
+    /// destroy comes last (``close()``).
+    private struct RawInstance: @unchecked Sendable {
+        var pointer: OpaquePointer
+    }
 
-        mutating func enter() -> Bool {
-            if isClosing { return false }
-            users += 1
-            return true
+    /// Sendable: a copy of C function pointers that the ABI tags [any-thread].
+    private struct VerbTable: @unchecked Sendable {
+        var raw: egp_capability
+
+        func function(_ verb: Verb) -> egp_verb? {
+            switch verb {
+            case .ensure: raw.ensure
+            case .remove: raw.remove
+            case .check: raw.check
+            case .prune: raw.prune
+            case .status: raw.status
+            }
         }
+    }
+
+    private struct Created: Sendable {
+        var code: egp_code
+        var message: String
+        var instance: RawInstance?
+        var tables: [String: VerbTable] = [:]
     }
 
     /// Makes the instance.
     ///
-    /// - Throws: ``ProviderError`` with the plugin's own code and message.
-    init(image: PluginImage, configuration: Data, services: InstanceServices) async throws {
-        let made = try Self.create(image, configuration, services)
-        self.image = image
-        self.services = services
-        descriptor = image.descriptor
-        instance = made
-        var tables: [String: egp_capability] = [:]
-        for identifier in image.descriptor.capabilities {
-            tables[identifier] = Self.table(identifier, image, made, services)
+    /// - Throws: ``ProviderError`` with the plugin's own code and message; retry if it does not return in time.
+    init(
+        image: PluginImage, configuration: Data, host: any InstanceHost, limits: InstanceLimits, timers: TimerQueue,
+        isChecked: Bool
+    ) async throws {
+        func threads(_ maximum: Int, waiting: Int) -> PluginThreads {
+            PluginThreads(
+                maximumThreads: maximum, maximumWaiting: waiting, limit: limits.inside, timers: timers,
+                stuckChanged: { host.reportStuck($0) })
         }
-        self.tables = tables
-        offered = tables.mapValues { table in Set(Verb.allCases.filter { Self.function($0, table) != nil }) }
+        hostThread = threads(1, waiting: 16)
+        verbThreads = threads(limits.verbThreads, waiting: limits.waitingCalls)
+        cancelThread = threads(1, waiting: limits.waitingCalls)
+        let hostTable = try HostTable(host, isChecked: isChecked)
+        let created = await hostThread.call(within: limits.inside) {
+            Self.create(image, configuration, hostTable, host, isChecked)
+        } late: { created in
+            // Nobody took it: it goes as it came.
+            if let instance = created.instance { hostTable.inside(.host) { image.provider.destroy?(instance.pointer) } }
+            hostTable.revoke()
+        }
+        guard let created else { throw ProviderError(.retry, "its create did not return within \(limits.inside)") }
+        guard let instance = created.instance else {
+            hostTable.revoke()
+            _ = await hostThread.end(within: .zero)
+            throw ProviderError(ResultCode(failureCode: created.code), created.message)
+        }
+        self.image = image
+        self.host = host
+        self.hostTable = hostTable
+        self.limits = limits
+        self.isChecked = isChecked
+        self.instance = instance
+        descriptor = image.descriptor
+        tables = created.tables
+        offered = created.tables.mapValues { table in Set(Verb.allCases.filter { table.function($0) != nil }) }
     }
 
     var offersProbe: Bool { image.provider.probe != nil }
 
+    // MARK: - On the host thread
+
     private static func create(
-        _ image: PluginImage, _ configuration: Data, _ services: InstanceServices
-    ) throws -> OpaquePointer {
+        _ image: PluginImage, _ configuration: Data, _ hostTable: HostTable, _ host: any InstanceHost, _ isChecked: Bool
+    ) -> Created {
         var raw: OpaquePointer?
         let (code, text) = message { message in
-            configuration.withBorderBytes { configuration in
-                image.provider.create?(services.makeTable(), configuration, &raw, message)
-                    ?? egp_code(EGP_UNSUPPORTED)
+            Borrowed.lend(configuration, isChecked) { configuration in
+                hostTable.inside(.host) {
+                    image.provider.create?(hostTable.pointer, configuration, &raw, message)
+                        ?? egp_code(EGP_UNSUPPORTED)
+                }
             }
         }
-        if code == egp_code(EGP_OK), let raw { return raw }
-        throw ProviderError(ResultCode(failureCode: code), text.isEmpty ? "refused to start" : text)
+        guard code == egp_code(EGP_OK), let raw else {
+            return Created(code: code, message: text.isEmpty ? "refused to start" : text)
+        }
+        hostTable.becomeLive()
+        var created = Created(code: code, message: "", instance: RawInstance(pointer: raw))
+        for identifier in image.descriptor.capabilities {
+            created.tables[identifier] = hostTable.inside(.verb) { table(identifier, image, raw, host) }
+        }
+        return created
     }
 
     /// A copy of the vtable of a capability, nil if the instance does not offer it.
     private static func table(
-        _ identifier: String, _ image: PluginImage, _ instance: OpaquePointer, _ services: InstanceServices
-    ) -> egp_capability? {
+        _ identifier: String, _ image: PluginImage, _ instance: OpaquePointer, _ host: any InstanceHost
+    ) -> VerbTable? {
         guard let table = identifier.withBorderBytes({ image.provider.capability?(instance, $0) }) else { return nil }
         // Read before the rest, which may not be there.
-        guard table.pointee.size >= UInt32(MemoryLayout<egp_capability>.size) else {
-            services.logger.error(
-                "plugin's table of verbs is too small", metadata: ["capability": .string(identifier)])
+        let size = UnsafeRawPointer(table).load(as: UInt32.self)
+        guard size >= UInt32(MemoryLayout<egp_capability>.size), table.pointee.flags == 0 else {
+            host.report(.other(requirement: "P-23", "its table of \(identifier) is too small or has unknown flags"))
             return nil
         }
-        return table.pointee
-    }
-
-    private static func function(_ verb: Verb, _ table: egp_capability) -> egp_verb? {
-        switch verb {
-        case .ensure: table.ensure
-        case .remove: table.remove
-        case .check: table.check
-        case .prune: table.prune
-        case .status: table.status
+        guard table.pointee.ensure != nil, table.pointee.remove != nil else {
+            host.report(.other(requirement: "P-21", "its table of \(identifier) lacks ensure or remove"))
+            return nil
         }
-    }
-
-    private func function(_ operation: PluginOperation) -> egp_verb? {
-        switch operation {
-        case .probe: image.provider.probe
-        case .verb(let capability, let verb): tables[capability].flatMap { Self.function(verb, $0) }
-        }
-    }
-
-    func start(_ call: OutgoingCall) {
-        guard let function = function(call.operation) else {
-            services.refuse(call.ticket, .unsupported)
-            return
-        }
-        let code = lend { instance in
-            call.request.withBorderBytes { request in
-                call.trace.withBorderBytes { trace in
-                    var raw = egp_call(
-                        size: UInt32(MemoryLayout<egp_call>.size), flags: 0, ticket: call.ticket,
-                        deadline_ns: call.deadline.nanoseconds, trace: trace)
-                    return function(instance, &raw, request)
-                }
-            }
-        }
-        guard code != egp_code(EGP_OK) else { return }
-        services.refuse(call.ticket, code.map { ResultCode(failureCode: $0) } ?? .cancelled)
-    }
-
-    func cancel(_ ticket: UInt64) {
-        lend { image.provider.cancel?($0, ticket) }
+        return VerbTable(raw: table.pointee)
     }
 
     func validate(_ configuration: Data) async throws -> [ConfigurationMistake] {
-        try image.validate(configuration)
+        let outcome = await hostThread.call(within: limits.inside) { [image] in
+            Result { try image.validate(configuration) }
+        }
+        guard let outcome else { throw overdue("validate") }
+        return try outcome.get()
     }
 
     func reconfigure(_ configuration: Data) async throws {
         guard let reconfigure = image.provider.reconfigure else {
             throw ProviderError(.unsupported, "it takes no other settings while it lives")
         }
-        let (code, text) = Self.message { message in
-            configuration.withBorderBytes { configuration in
-                lend { reconfigure($0, configuration, message) } ?? egp_code(EGP_CANCELLED)
+        let function = RawReconfigure(function: reconfigure)
+        let outcome = await hostThread.call(within: limits.inside) { [hostTable, instance, isChecked] in
+            Self.message { message in
+                Borrowed.lend(configuration, isChecked) { configuration in
+                    hostTable.inside(.host) { function.function(instance.pointer, configuration, message) }
+                }
             }
         }
+        guard let (code, text) = outcome else { throw overdue("reconfigure") }
         guard code != egp_code(EGP_OK) else { return }
         throw ProviderError(ResultCode(failureCode: code), text.isEmpty ? "refused the settings" : text)
     }
 
-    func close() async -> Bool {
-        await withCheckedContinuation { continuation in
-            let isIdle = lifetime.withLock { lifetime in
-                lifetime.isClosing = true
-                if lifetime.users > 0 { lifetime.waiting = continuation }
-                return lifetime.users == 0
-            }
-            if isIdle { continuation.resume() }
-        }
-        image.provider.destroy?(instance)
-        return true
+    /// Sendable: a C function pointer, called on the host thread.
+    private struct RawReconfigure: @unchecked Sendable {
+        var function:
+            @convention(c) (OpaquePointer, egp_bytes, UnsafeMutablePointer<egp_message>) -> egp_code
     }
 
-    /// Lends the instance to one call into the plugin; nil once it is closing. A call that is inside while ``close()``
-    /// comes keeps the instance alive until it is out.
-    @discardableResult
-    private func lend<R>(_ body: (OpaquePointer) -> R) -> R? {
-        guard lifetime.withLock({ $0.enter() }) else { return nil }
-        defer {
-            let waiting = lifetime.withLock { lifetime in
-                lifetime.users -= 1
-                return lifetime.users == 0 ? lifetime.waiting.take() : nil
+    private func overdue(_ function: String) -> ProviderError {
+        ProviderError(.retry, "its \(function) did not return within \(limits.inside), or the plugin is stuck or ending")
+    }
+
+    // MARK: - Verbs
+
+    /// Sendable: a C function pointer that the ABI tags [any-thread].
+    private struct RawVerb: @unchecked Sendable {
+        var function: egp_verb
+    }
+
+    private func function(_ operation: PluginOperation) -> RawVerb? {
+        let function =
+            switch operation {
+            case .probe: image.provider.probe
+            case .verb(let capability, let verb): tables[capability]?.function(verb)
             }
-            waiting?.resume()
+        return function.map { RawVerb(function: $0) }
+    }
+
+    func start(_ call: OutgoingCall) {
+        guard let verb = function(call.operation) else {
+            host.refuse(call.ticket, .unsupported, "does not offer the verb \(call.operation)")
+            return
         }
-        return body(instance)
+        _ = unseen.withLock { $0.insert(call.ticket) }
+        let accepted = verbThreads.run(
+            { [self] in
+                _ = unseen.withLock { $0.remove(call.ticket) }
+                // Given up while it waited for a thread: the plugin need not hear of it.
+                if host.isCancelled(call.ticket) {
+                    host.refuse(call.ticket, .cancelled, nil)
+                } else {
+                    enter(verb, call)
+                }
+            },
+            dropped: { [self] in
+                _ = unseen.withLock { $0.remove(call.ticket) }
+                host.refuse(call.ticket, .cancelled, "stopped")
+            })
+        guard !accepted else { return }
+        _ = unseen.withLock { $0.remove(call.ticket) }
+        host.refuse(
+            call.ticket, .retry,
+            "is ending, or all its \(limits.verbThreads) threads are inside verbs that do not return")
+    }
+
+    private func enter(_ verb: RawVerb, _ call: OutgoingCall) {
+        let code = Borrowed.lend(call.request, isChecked) { request in
+            Borrowed.lend(Data(call.trace.utf8), isChecked) { trace in
+                var raw = egp_call(
+                    size: UInt32(MemoryLayout<egp_call>.size), flags: 0, ticket: call.ticket,
+                    deadline_ns: call.deadline.nanoseconds, trace: trace)
+                return hostTable.inside(.verb) { verb.function(instance.pointer, &raw, request) }
+            }
+        }
+        guard code != egp_code(EGP_OK) else { return }
+        host.refuse(call.ticket, ResultCode(failureCode: code), nil)
+    }
+
+    func cancel(_ ticket: UInt64) {
+        guard !unseen.withLock({ $0.contains(ticket) }) else { return }
+        // Where this thread hangs, too, nobody can tell the plugin anything; it is a hint.
+        _ = cancelThread.run { [hostTable, image, instance] in
+            hostTable.inside(.verb) { image.provider.cancel?(instance.pointer, ticket) }
+        }
+    }
+
+    // MARK: - End
+
+    func close() async -> Bool {
+        // One budget for all that may still be inside, and one for destroy.
+        let end = HostClock.now().advanced(by: limits.inside)
+        func rest() -> Duration { max(.zero, HostClock.now().duration(to: end)) }
+        var isFree = await cancelThread.end(afterWaitingWithin: rest())
+        isFree = await verbThreads.end(within: rest()) && isFree
+        isFree = await host.endCallbacks(within: rest()) && isFree
+        if isFree {
+            isFree =
+                await hostThread.call(within: limits.inside) { [hostTable, image, instance] in
+                    hostTable.inside(.host) { image.provider.destroy?(instance.pointer) }
+                    return true
+                } ?? false
+        }
+        hostTable.revoke()
+        return await hostThread.end(within: .zero) && isFree
     }
 
     /// Lends a buffer for a text to a function of the plugin.
-    static func message(_ body: (UnsafeMutablePointer<egp_message>) -> egp_code) -> (egp_code, String) {
+    private static func message(_ body: (UnsafeMutablePointer<egp_message>) -> egp_code) -> (egp_code, String) {
         var text = [UInt8](repeating: 0, count: Int(EGP_MAXIMUM_MESSAGE))
         return text.withUnsafeMutableBufferPointer { buffer in
             var message = egp_message(buffer: buffer.baseAddress, capacity: UInt64(buffer.count), length: 0)

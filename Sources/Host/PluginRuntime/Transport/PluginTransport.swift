@@ -86,7 +86,7 @@ protocol PluginTransport: Sendable {
     func reconfigure(_ configuration: Data) async throws
 
     /// Ends the instance: waits for the functions that run in it, then for the ends of its timers and exchanges
-    /// (``InstanceServices/endCallbacks()``), destroys it and revokes its services, each with a bounded wait. Called
+    /// (``InstanceHost/endCallbacks(within:)``), destroys it and revokes its services, each with a bounded wait. Called
     /// once, after the last ``start(_:)``.
     ///
     /// - Returns: false if it hung and was left as it is.
