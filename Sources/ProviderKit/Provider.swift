@@ -46,6 +46,9 @@ public struct ProviderDescriptor: Codable, Sendable, Equatable {
 ///
 /// The kit makes one instance per entry in the host's plugin list, keeps it until the host destroys it, and calls its
 /// capabilities concurrently.
+///
+/// A trap (an index out of range, an overflow, a forced nil, `fatalError`) cannot be caught: it ends the process, and with
+/// it the host and all its plugins, unless the entry says `isolation: process`. Throw instead.
 public protocol Provider: Sendable {
     static var descriptor: ProviderDescriptor { get }
 
@@ -57,6 +60,50 @@ public protocol Provider: Sendable {
 
     /// The capabilities of this instance, at most ``CapabilityBinding/maximumPerProvider``.
     var capabilities: [CapabilityBinding] { get }
+
+    /// Reads a configuration as `init` does, without effects: what it throws, `init` would throw as
+    /// ``ResultCode/invalid``. It has passed the descriptor's schema, if there is one. The default accepts it.
+    static func checkSettings(_ configuration: Data) throws
+}
+
+extension Provider {
+    public static func checkSettings(_ configuration: Data) throws {}
+
+    /// What is wrong with a configuration: by the descriptor's schema, then by ``checkSettings(_:)``.
+    static func mistakes(in configuration: Data) -> [ConfigurationMistake] {
+        if let document = descriptor.configurationSchema {
+            do {
+                let found = try JSONSchema(compiling: document).mistakes(in: try JSONValue(json: configuration))
+                if !found.isEmpty { return found }
+            } catch {
+                return [ConfigurationMistake(path: "", message: "\(error)")]
+            }
+        }
+        do {
+            try checkSettings(configuration)
+            return []
+        } catch {
+            return [ConfigurationMistake(path: "", message: ProviderError(error).message)]
+        }
+    }
+}
+
+/// A mistake in a configuration: the JSON pointer of the member, and the value with what is allowed.
+public typealias ConfigurationMistake = JSONSchema.Mistake
+
+/// A provider that takes other settings while it lives.
+public protocol ReconfigurableProvider: Provider {
+    /// Takes the settings wholly, or throws and keeps the old ones. Must not block.
+    ///
+    /// - Throws: ``ProviderError`` with ``ResultCode/unsupported`` that names the setting that needs a new instance, or
+    ///   as `init`.
+    func reconfigure(_ configuration: Data) throws
+}
+
+/// A provider that tells whether it could work now.
+public protocol ProbingProvider: Provider {
+    /// May do IO and changes nothing. Not ready is a result, not an error.
+    func probe(_ context: CallContext) async throws -> ProbeResult
 }
 
 /// The verbs of a capability.
@@ -69,10 +116,13 @@ public struct CallContext: Sendable {
     /// Absolute time on the host's clock after which nobody waits for the result.
     public var deadline: HostInstant
     public var host: ProviderHost
+    /// W3C traceparent of the call, for log lines and outgoing requests; may be empty.
+    public var trace: String
 
-    public init(deadline: HostInstant, host: ProviderHost) {
+    public init(deadline: HostInstant, host: ProviderHost, trace: String = "") {
         self.deadline = deadline
         self.host = host
+        self.trace = trace
     }
 }
 
@@ -130,13 +180,13 @@ public struct CapabilityBinding: Sendable {
             switch verb {
             case .ensure:
                 let request = try decodeRequest(P.Contract.self, verb, P.Contract.Desired.self, body)
-                return try await encodeResults(of: request.items) { try await provider.ensure($0, context) }
+                return try encodeResult(await provider.ensure(request.items, context))
             case .remove:
                 let request = try decodeRequest(P.Contract.self, verb, P.Contract.Reference.self, body)
-                return try await encodeResults(of: request.items) { try await provider.remove($0, context) }
+                return try encodeResult(await provider.remove(request.items, context))
             case .check:
                 let request = try decodeRequest(P.Contract.self, verb, P.Contract.Desired.self, body)
-                return try await encodeResults(of: request.items) { try await provider.check($0, context) }
+                return try encodeResult(await provider.check(request.items, context))
             case .prune:
                 let request = try decodeRequest(P.Contract.self, verb, P.Contract.Reference.self, body)
                 return try encodeResult(
@@ -181,18 +231,6 @@ private func mistakes(_ contract: any CapabilityContract.Type, _ verb: Verb, _ b
     let found = schema.mistakes(in: value, limit: most + 1).map(\.description)
     guard !found.isEmpty else { return nil }
     return found.prefix(most).joined(separator: "; ") + (found.count > most ? "; and more" : "")
-}
-
-/// Runs a verb over its items. A completion of the C border has no room for a reason, so a failure of the whole batch
-/// that has one is told by every item instead.
-private func encodeResults<Item: Identified & Sendable, Observed: Codable & Sendable & Equatable>(
-    of items: [Item], _ body: ([Item]) async throws -> [ItemResult<Observed>]
-) async throws -> Data {
-    do {
-        return try encodeResult(await body(items))
-    } catch let error as ProviderError where error.reason != nil && !items.isEmpty {
-        return try encodeResult(items.map { ItemResult<Observed>.failed($0.id, error) })
-    }
 }
 
 private func encodeResult<Observed: Codable & Sendable & Equatable>(_ items: [ItemResult<Observed>]) throws -> Data {

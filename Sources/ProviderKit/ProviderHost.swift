@@ -90,13 +90,50 @@ public protocol HostServices: Sendable {
     func send(_ request: HTTPRequest) async throws -> HTTPResponse
     /// Waits on the clock of ``now()``.
     ///
-    /// - Throws: `CancellationError` if the task is cancelled meanwhile.
+    /// - Throws: `CancellationError` if the task is cancelled meanwhile, or the instance ends.
     func sleep(for duration: Duration) async throws
+    func isLogEnabled(_ level: LogLevel) -> Bool
+    /// - Throws: ``ProviderError``.
+    func secret(_ name: String) throws -> Data
+    /// - Throws: ``ProviderError``.
+    func record(_ kind: MetricKind, _ name: String, _ labels: [String: String], _ value: Double) throws
+    /// - Throws: ``ProviderError``.
+    func tell(_ severity: EventSeverity, item: String, reason: String, message: String) throws
 }
 
+/// A host that offers no more than it must (`egress_host.h`).
 extension HostServices {
+    public func isLogEnabled(_ level: LogLevel) -> Bool { true }
+
     /// The host's clock runs like the process's own.
     public func sleep(for duration: Duration) async throws { try await Task.sleep(for: duration) }
+
+    public func secret(_ name: String) throws -> Data {
+        throw ProviderError(.unsupported, "secret \(name): this host offers no secrets")
+    }
+
+    public func record(_ kind: MetricKind, _ name: String, _ labels: [String: String], _ value: Double) throws {
+        throw ProviderError(.unsupported, "metric \(name): this host takes no metrics")
+    }
+
+    public func tell(_ severity: EventSeverity, item: String, reason: String, message: String) throws {
+        throw ProviderError(.unsupported, "event \(reason): this host takes no events")
+    }
+}
+
+/// Kinds of metrics, as in `EGP_METRIC_...`.
+public enum MetricKind: Int32, Sendable, CaseIterable {
+    /// The value, 0 or more, is added.
+    case counter
+    /// The value replaces the last one.
+    case gauge
+    /// The value is one observation; seconds where it is a time.
+    case histogram
+}
+
+/// Severities of events, as in `EGP_EVENT_...`.
+public enum EventSeverity: Int32, Sendable, CaseIterable {
+    case normal, warning
 }
 
 /// A plugin's view of its host.
@@ -122,10 +159,47 @@ public struct ProviderHost: Sendable {
         try await services.send(request)
     }
 
-    /// Waits on the host's clock.
+    /// Waits on the host's clock, by a timer of the host's.
     ///
-    /// - Throws: `CancellationError` if the task is cancelled meanwhile.
-    public func sleep(for duration: Duration) async throws {
-        try await services.sleep(for: duration)
+    /// - Throws: `CancellationError` if the task was cancelled or the host ended the instance first;
+    ///   ``ProviderError`` with ``ResultCode/throttled`` if too many timers are pending.
+    public func sleep(for duration: Duration) async throws { try await services.sleep(for: duration) }
+
+    /// As ``sleep(for:)``, until a time on the host's clock.
+    public func sleep(until time: HostInstant) async throws {
+        try await services.sleep(for: max(.zero, now.duration(to: time)))
+    }
+
+    /// Whether a line of this level would be kept: to skip costly metadata.
+    public func isLogEnabled(_ level: LogLevel) -> Bool { services.isLogEnabled(level) }
+
+    /// The present bytes of the secret that the entry in `host.yaml` calls `name`. Reads a small local file; ask when it
+    /// is needed and do not keep it, because it may be rotated.
+    ///
+    /// - Throws: ``ProviderError``: invalid for a name that the entry does not have, retry if it cannot be read now,
+    ///   terminal if it is too large, unsupported if the host has no secrets.
+    public func secret(_ name: String) throws -> Data { try services.secret(name) }
+
+    /// Counts, sets or observes a metric. The host puts `egress_plugin_` before the name and adds the label `plugin`.
+    ///
+    /// - Parameters:
+    ///   - name: `[a-z][a-z0-9_]*`, at most 64 bytes.
+    ///   - labels: at most 8, from a small fixed set of values: 1,000 series are kept.
+    /// - Returns: false if the host did not take it.
+    @discardableResult
+    public func record(_ kind: MetricKind, _ name: String, _ labels: [String: String] = [:], _ value: Double) -> Bool {
+        (try? services.record(kind, name, labels, value)) != nil
+    }
+
+    /// Tells people of something at an item's object.
+    ///
+    /// - Parameters:
+    ///   - item: the id of an item of a request.
+    ///   - reason: one CamelCase word.
+    ///   - message: at most 1,024 bytes.
+    /// - Returns: false if the host did not take it.
+    @discardableResult
+    public func tell(_ severity: EventSeverity, item: String, reason: String, message: String) -> Bool {
+        (try? services.tell(severity, item: item, reason: reason, message: message)) != nil
     }
 }

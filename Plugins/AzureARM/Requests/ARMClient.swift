@@ -55,6 +55,32 @@ public actor ARMClient {
             host: host, configuration: configuration, budgets: .shared, surroundings: surroundings)
     }
 
+    /// Judges a plugin's configuration as ``make(host:pluginConfiguration:)`` does, and makes nothing.
+    public static func checkSettings(_ pluginConfiguration: Data) throws(ProviderError) {
+        let configuration = try CloudConfiguration(
+            pluginConfiguration: pluginConfiguration, surroundings: .process)
+        try TokenRequest(
+            credential: configuration.credential, userAgent: configuration.userAgent, surroundings: .process
+        ).checkFiles()
+    }
+
+    /// Whether a token for the resource manager can be had, and by which kind of identity.
+    public func probe(deadline: HostInstant) async -> ProbeResult {
+        let facts = [
+            "cloud": configuration.cloud, "subscription": configuration.subscriptionID,
+            "identity": configuration.credential.kind,
+        ]
+        do {
+            let limit = min(deadline, host.now.advanced(by: Self.callTimeout))
+            let environment = try await environment(deadline: limit)
+            _ = try await tokens.authorization(environment, deadline: limit)
+            return ProbeResult(ready: true, facts: facts)
+        } catch {
+            let error = (error as? ARMFailure)?.providerError ?? ProviderError(error)
+            return ProbeResult(ready: false, reason: "no token: \(error.message)", facts: facts)
+        }
+    }
+
     /// The resource, or nil if there is none. A missing resource group or subscription is an error.
     public func get(_ id: ResourceID, version: String, deadline: HostInstant) async throws -> ARMResource? {
         try await mappingFailures { try await self.read(id, version: version, deadline: deadline) }

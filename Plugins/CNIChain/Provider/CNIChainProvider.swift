@@ -1,4 +1,5 @@
 import JSONModel
+import LinuxNet
 import ProviderKit
 
 #if canImport(FoundationEssentials)
@@ -6,7 +7,7 @@ import ProviderKit
 #endif
 
 /// The plugin: pod routing behind any CNI plugin that made the pod's `eth0`. It has no settings.
-public struct CNIChainProvider: Provider {
+public struct CNIChainProvider: ProbingProvider {
     public static let descriptor = ProviderDescriptor(
         name: "CNIChain", version: "0.1.0", kind: .podNetwork, capabilities: [PodNetwork.identifier],
         configurationSchema: ["type": "object", "additionalProperties": false])
@@ -14,11 +15,11 @@ public struct CNIChainProvider: Provider {
     public let capabilities: [CapabilityBinding]
 
     public init(host: ProviderHost, configuration: Data) throws {
-        try Self.requireNoSettings(configuration)
+        try Self.checkSettings(configuration)
         capabilities = [CapabilityBinding(PodNetworkCapability())]
     }
 
-    static func requireNoSettings(_ configuration: Data) throws {
+    public static func checkSettings(_ configuration: Data) throws {
         let settings: [String: AnyValue]
         do {
             settings = try JSONDecoder().decode([String: AnyValue].self, from: configuration)
@@ -27,6 +28,19 @@ public struct CNIChainProvider: Provider {
         }
         if let name = settings.keys.min() {
             throw ProviderError(.invalid, "configuration.\(name): unknown field; CNIChain has no settings")
+        }
+    }
+
+    /// Whether this process may enter namespaces and use nftables there, tried on its own.
+    public func probe(_ context: CallContext) async throws -> ProbeResult {
+        do {
+            try await NetworkNamespace.current.run {
+                _ = try NFTables.listTable(.inet, "kube-egress-probe")
+            }
+            return ProbeResult(ready: true, facts: ["nftables": "usable", "namespaces": "usable"])
+        } catch {
+            return ProbeResult(
+                ready: false, reason: "needs CAP_NET_ADMIN and CAP_SYS_ADMIN, and nftables in the kernel: \(error)")
         }
     }
 

@@ -16,8 +16,18 @@ final class HostConnection: HostServices {
         var isOpen: Bool
     }
 
+    /// The functions of the host's that are there. A table that ends before a member, or holds NULL there, does not offer
+    /// it; only those that ``init(_:)`` asks for are always there.
+    ///
     /// Held across each call into the host, so that ``close()`` returns only when no call is under way.
     private let table: Mutex<Table>
+
+    /// Runs `body` with the host's functions.
+    ///
+    /// - Returns: nil if the connection is closed.
+    func withHost<R: Sendable>(_ body: (egp_host) throws -> R) rethrows -> R? {
+        try table.withLock { table in table.isOpen ? try body(table.host) : nil }
+    }
 
     init?(_ host: UnsafePointer<egp_host>) {
         // Read before the rest, which may not be there.
@@ -71,10 +81,13 @@ final class HostConnection: HostServices {
                 }
             case .failure(let error):
                 error.message.withBorderBytes { message in
-                    var completion = Self.completion(error.code == .ok ? .terminal : error.code)
-                    completion.message = message
-                    completion.retry_after_ns = Self.nanoseconds(error.retryAfterMilliseconds ?? 0)
-                    complete(context, ticket, &completion)
+                    (error.reason ?? "").withBorderBytes { reason in
+                        var completion = Self.completion(error.code == .ok ? .terminal : error.code)
+                        completion.message = message
+                        completion.reason = reason
+                        completion.retry_after_ns = Self.nanoseconds(error.retryAfterMilliseconds ?? 0)
+                        complete(context, ticket, &completion)
+                    }
                 }
             }
         }

@@ -40,17 +40,50 @@ final class InstanceBox: Sendable {
         guard capabilities.indices.contains(slot), call.pointee.size >= UInt32(MemoryLayout<egp_call>.size) else {
             return .unsupported
         }
-        guard request.length <= UInt64(BatchLimits.maximumBytes) else { return .invalid }
-        let ticket = call.pointee.ticket
+        guard call.pointee.flags == 0, request.length <= UInt64(BatchLimits.maximumBytes) else { return .invalid }
         let body = request.copied
         let perform = capabilities[slot].perform
+        run(call) { try await perform(verb, body, $0) }
+        return .ok
+    }
+
+    /// Whether the provider tells if it could work.
+    static func offersProbe(_ type: any Provider.Type) -> Bool { type is any ProbingProvider.Type }
+
+    /// Whether the provider takes other settings while it lives.
+    static func offersReconfigure(_ type: any Provider.Type) -> Bool { type is any ReconfigurableProvider.Type }
+
+    /// Starts the probe.
+    func startProbe(_ call: UnsafePointer<egp_call>) -> ResultCode {
+        guard let provider = provider as? any ProbingProvider else { return .unsupported }
+        guard call.pointee.size >= UInt32(MemoryLayout<egp_call>.size), call.pointee.flags == 0 else {
+            return .invalid
+        }
+        run(call) { try JSONEncoder().encode(await provider.probe($0)) }
+        return .ok
+    }
+
+    /// - Throws: what the provider throws; ``ProviderError`` with unsupported if it takes no other settings.
+    func reconfigure(_ configuration: Data) throws {
+        guard let provider = provider as? any ReconfigurableProvider else {
+            throw ProviderError(.unsupported, "it takes no other settings while it lives")
+        }
+        try provider.reconfigure(configuration)
+    }
+
+    /// Runs an accepted call in a task of its own.
+    private func run(
+        _ call: UnsafePointer<egp_call>, _ perform: @escaping @Sendable (CallContext) async throws -> Data
+    ) {
+        let ticket = call.pointee.ticket
         let context = CallContext(
-            deadline: HostInstant(nanoseconds: call.pointee.deadline_ns), host: ProviderHost(connection))
+            deadline: HostInstant(nanoseconds: call.pointee.deadline_ns), host: ProviderHost(connection),
+            trace: call.pointee.trace.text)
         calls.withLock { calls in
             calls[ticket] = Task { [connection, self] in
                 let outcome: Result<Data, ProviderError>
                 do {
-                    outcome = .success(try await perform(verb, body, context))
+                    outcome = .success(try await perform(context))
                 } catch {
                     outcome = .failure(ProviderError(error))
                 }
@@ -58,7 +91,8 @@ final class InstanceBox: Sendable {
                 connection.complete(ticket, outcome)
             }
         }
-        return .ok
+        // The host may have said so while nobody here knew the ticket.
+        if connection.isCancelled(ticket) { cancel(ticket) }
     }
 
     private func forget(_ ticket: UInt64) {

@@ -43,8 +43,9 @@ public enum ProviderEntry {
         let filled = egp_provider(
             size: UInt32(MemoryLayout<egp_provider>.size), abi_version: known, magic: UInt32(EGP_MAGIC), flags: 0,
             descriptor: egp_bytes(data: descriptor.baseAddress, length: UInt64(descriptor.count)),
-            create: create, destroy: destroy, capability: capability, cancel: cancel, validate: nil, reconfigure: nil,
-            probe: nil)
+            create: create, destroy: destroy, capability: capability, cancel: cancel, validate: validate,
+            reconfigure: InstanceBox.offersReconfigure(type) ? reconfigure : nil,
+            probe: InstanceBox.offersProbe(type) ? probe : nil)
         withUnsafeBytes(of: filled) {
             UnsafeMutableRawPointer(out).copyMemory(from: $0.baseAddress ?? .init(out), byteCount: $0.count)
         }
@@ -92,6 +93,38 @@ private func capability(_ instance: OpaquePointer, _ identifier: egp_bytes) -> U
 
 private func cancel(_ instance: OpaquePointer, _ ticket: UInt64) {
     Unmanaged<InstanceBox>.fromOpaque(UnsafeRawPointer(instance)).takeUnretainedValue().cancel(ticket)
+}
+
+private func validate(_ configuration: egp_bytes, _ report: UnsafePointer<egp_sink>) -> egp_code {
+    struct Report: Encodable { var mistakes: [ConfigurationMistake] }
+    let sink = report.pointee
+    guard let type = ProviderEntry.registeredType, sink.size >= UInt32(MemoryLayout<egp_sink>.size), sink.flags == 0,
+        let write = sink.write
+    else { return egp_code(EGP_INVALID) }
+    let mistakes = type.mistakes(in: configuration.copied)
+    guard let json = try? JSONEncoder().encode(Report(mistakes: mistakes)) else { return egp_code(EGP_TERMINAL) }
+    json.withBorderBytes { write(sink.context, $0) }
+    return egp_code(mistakes.isEmpty ? EGP_OK : EGP_INVALID)
+}
+
+private func reconfigure(
+    _ instance: OpaquePointer, _ configuration: egp_bytes, _ error: UnsafeMutablePointer<egp_message>
+) -> egp_code {
+    do {
+        try Unmanaged<InstanceBox>.fromOpaque(UnsafeRawPointer(instance)).takeUnretainedValue()
+            .reconfigure(configuration.copied)
+        return egp_code(EGP_OK)
+    } catch let failure {
+        let failure = ProviderError(failure)
+        write(failure.message, to: error)
+        return failure.code == .ok ? egp_code(EGP_TERMINAL) : failure.code.borderCode
+    }
+}
+
+private func probe(
+    _ instance: OpaquePointer, _ call: UnsafePointer<egp_call>, _ request: egp_bytes
+) -> egp_code {
+    Unmanaged<InstanceBox>.fromOpaque(UnsafeRawPointer(instance)).takeUnretainedValue().startProbe(call).borderCode
 }
 
 /// Writes as much of `text` as fits, cut at a character's end.

@@ -5,34 +5,6 @@ import Testing
 
 @testable import Host
 
-/// Builds small plugins in C with the system's compiler, so that the loader meets real shared objects.
-struct PluginWorkshop {
-    let folder: URL
-
-    init() throws {
-        folder = FileManager.default.temporaryDirectory.appending(path: "kegwt-plugins-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    }
-
-    func remove() { try? FileManager.default.removeItem(at: folder) }
-
-    /// - Returns: the path of the shared object.
-    func build(_ name: String, _ source: String) throws -> String {
-        let file = folder.appending(path: "\(name).c")
-        let image = folder.appending(path: "lib\(name).so")
-        try Data(source.utf8).write(to: file)
-        let include = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent().deletingLastPathComponent().appending(path: "Sources/ProviderAPI/include")
-        let compiler = Process()
-        compiler.executableURL = URL(filePath: "/usr/bin/env")
-        compiler.arguments = ["clang", "-shared", "-fPIC", "-I", include.path, "-o", image.path, file.path]
-        try compiler.run()
-        compiler.waitUntilExit()
-        try #require(compiler.terminationStatus == 0)
-        return image.path
-    }
-}
-
 /// A load balancer in C whose verbs answer in the way the body of `verb` says.
 private func source(verb: String, version: String = "EGP_ABI_VERSION", create: String = "") -> String {
     """

@@ -39,14 +39,6 @@ struct PluginCompletion: Sendable, Equatable {
     var reason: String?
 }
 
-/// A mistake in a configuration, as a plugin's `validate` reports it.
-public struct ConfigurationMistake: Codable, Sendable, Equatable {
-    /// JSON pointer of the member.
-    public var path: String
-    /// The value and what is allowed.
-    public var message: String
-}
-
 /// How a plugin instance is reached: through its C table in this process (``InProcessTransport``) or over a socket in a
 /// process of its own.
 ///
