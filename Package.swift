@@ -98,7 +98,7 @@ let testTargets: [Target] = [
     tests("KubernetesTests", ["JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
-    tests("ProviderKitTests", ["JSONModel", "ProviderKit"]),
+    tests("ProviderKitTests", ["JSONModel", "ProviderAPI", "ProviderKit"]),
     tests("ProviderCheckTests", ["ProviderCheck"]),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),

@@ -187,7 +187,7 @@ public struct ProviderHost: Sendable {
     ///   - labels: at most 8, from a small fixed set of values: 1,000 series are kept.
     /// - Returns: false if the host did not take it.
     @discardableResult
-    public func record(_ kind: MetricKind, _ name: String, _ labels: [String: String] = [:], _ value: Double) -> Bool {
+    public func record(_ kind: MetricKind, _ name: String, _ value: Double, labels: [String: String] = [:]) -> Bool {
         (try? services.record(kind, name, labels, value)) != nil
     }
 

@@ -14,6 +14,6 @@ import Testing
         let text = Data(json.utf8)
         let schema = try JSONSchema(compiling: #require(CNIChainProvider.descriptor.configurationSchema))
         #expect(schema.mistakes(in: try JSONValue(json: text)).isEmpty == isGood)
-        #expect(((try? CNIChainProvider.requireNoSettings(text)) != nil) == isGood)
+        #expect(((try? CNIChainProvider.checkSettings(text)) != nil) == isGood)
     }
 }

@@ -131,14 +131,11 @@ private struct SilentHost: HostServices {
         #expect(result.items.last?.retryAfterMilliseconds == 1500)
     }
 
-    /// A completion of the C border has no room for a reason; the items have.
-    @Test func aReasonOfTheWholeBatchReachesEveryItem() async throws {
-        let answer = try await binding.perform(.ensure, request(["forbidden", "other"]), context)
-        let result = try JSONDecoder().decode(BatchResult<LoadBalancer.Observed>.self, from: answer)
-        #expect(result.items.map(\.id) == ["forbidden", "other"])
-        #expect(result.items.allSatisfy { $0.code == .terminal && $0.reason == "MissingRole" })
-        #expect(result.items.allSatisfy { $0.message == "the identity lacks a role" })
-        // Without a reason the call itself fails, as before.
+    /// The completion at the C border carries it (`egp_completion.reason`).
+    @Test func aFailureOfTheWholeBatchKeepsItsReason() async throws {
+        let forbidden = ProviderError(.terminal, "the identity lacks a role", reason: .missingRole)
+        let request = try request(["forbidden", "other"])
+        await #expect(throws: forbidden) { try await binding.perform(.ensure, request, context) }
         let removal = try JSONEncoder().encode(
             BatchRequest(items: [PoolReference(id: "a", pool: PoolSelector(nodepoolName: "p"))]))
         await #expect(throws: ProviderError(.conflict, "changed by somebody else")) {

@@ -102,7 +102,7 @@ public enum Daemon {
                 settings: configuration.manager, client: client,
                 loadBalancer: try plugins.require(LoadBalancer.self, timeout: CallTimeout.loadBalancer),
                 nodePool: try plugins.require(NodePool.self, timeout: CallTimeout.nodePool), events: events,
-                logger: logger)
+                logger: logger, receivePluginEvents: { plugins.handleEvents($0) })
         case .gateway:
             return GatewayRole(
                 nodeName: configuration.nodeName, configuration: configuration.gateway, client: client,

@@ -31,10 +31,10 @@ import Testing
         var plugin = ProbePlugin()
         plugin.globals = Self.readSecret
         plugin.verb = """
-            egp_code code = read_secret("token"); char line[80000]; size_t n = length;
+            int unknown = read_secret("none"); egp_code code = read_secret("token"); char line[80000];
             snprintf(line, sizeof line, "token is %s", value);
             host->log(host->context, EGP_LOG_ERROR, text(line), text("{\\"field\\":\\"<hunter22>\\"}"));
-            return say(call->ticket, "%d %zu %s %d", code, n, n < 100 ? value : "-", read_secret("none"));
+            return say(call->ticket, "%d %zu %s %d", code, length, length < 100 ? value : "-", unknown);
             """
         try await withSecretFile { file in
             try await PluginBench.run(plugin, secrets: ["token": file.path]) { bench in

@@ -98,16 +98,16 @@ import Testing
             return EGP_OK;
             """
         try await PluginBench.run(plugin) { bench in
-            let said = try await bench.said()
-            #expect(said == "one")
-            var health = bench.instance.health
-            #expect(health.repeatedCompletions == 1)
-            #expect(health.unknownCompletions == 2)
-            #expect(health.lateCompletions == 0)
             await #expect(throws: ProviderError.self) { try await bench.call("late", timeout: .milliseconds(100)) }
             try await bench.waitForHealth { $0.lateCompletions == 1 }
-            health = bench.instance.health
-            #expect(health.overruns == 1)
+            #expect(bench.instance.health.overruns == 1)
+            #expect(bench.instance.health.violations == [:])
+            let said = try await bench.said()
+            #expect(said == "one")
+            try await bench.waitForHealth { $0.unknownCompletions == 2 }
+            let health = bench.instance.health
+            #expect(health.repeatedCompletions == 1)
+            #expect(health.lateCompletions == 1)
             #expect(health.violations == ["P-9": 3])
         }
     }

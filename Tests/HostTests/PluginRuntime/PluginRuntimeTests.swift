@@ -242,6 +242,7 @@ private let item = LoadBalancer.Desired(
         func read() -> String { (try? String(contentsOf: diary, encoding: .utf8)) ?? "" }
         while read().isEmpty { try await Task.sleep(for: .milliseconds(5)) }
         runtime.close()
+        while read() == "begin " { try await Task.sleep(for: .milliseconds(5)) }
         #expect(read() == "begin cancel ")
         let error = await #expect(throws: ProviderError.self) { _ = try await call.value }
         #expect(error?.code == .cancelled)

@@ -75,7 +75,9 @@ final class CallTable: Sendable {
         let (isKnown, continuation) = state.withLock { state in
             let continuation = state.waiting.removeValue(forKey: ticket)
             let wasAbandoned = state.abandoned.remove(ticket) != nil
-            guard continuation != nil || wasAbandoned else { return (false, nil as CheckedContinuation<Data, any Error>?) }
+            guard continuation != nil || wasAbandoned else {
+                return (false, nil as CheckedContinuation<Data, any Error>?)
+            }
             if state.refused.count >= Self.maximumAbandoned { state.refused = [] }
             state.refused.insert(ticket)
             return (true, continuation)

@@ -81,7 +81,11 @@ final class CallbackTable: Sendable {
         }
         guard let timer else { return false }
         if let token = timer.token { timers.cancel(token) }
-        callBack { timer.done(fired) } after: { $0.firing -= 1 }
+        callBack {
+            timer.done(fired)
+        } after: {
+            $0.firing -= 1
+        }
         return true
     }
 

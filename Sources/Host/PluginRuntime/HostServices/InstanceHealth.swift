@@ -123,17 +123,18 @@ final class HealthMonitor: Sendable {
 
     func violation(_ violation: ContractViolation) {
         let requirement = violation.requirement
-        let number = tell(.violation, "\(requirement): \(violation)") { health in
-            health.violations[requirement, default: 0] += 1
-            switch violation {
-            case .revokedCall: health.revokedCalls += 1
-            case .wrongContext: health.wrongContexts += 1
-            case .repeatedCompletion: health.repeatedCompletions += 1
-            case .unknownCompletion: health.unknownCompletions += 1
-            case .badResult: health.badResults += 1
-            case .other: break
-            }
-        }.violations[requirement] ?? 0
+        let number =
+            tell(.violation, "\(requirement): \(violation)") { health in
+                health.violations[requirement, default: 0] += 1
+                switch violation {
+                case .revokedCall: health.revokedCalls += 1
+                case .wrongContext: health.wrongContexts += 1
+                case .repeatedCompletion: health.repeatedCompletions += 1
+                case .unknownCompletion: health.unknownCompletions += 1
+                case .badResult: health.badResults += 1
+                case .other: break
+                }
+            }.violations[requirement] ?? 0
         // A plugin that goes on and on must not fill the log: the 1st, 2nd, 4th, 8th and so on.
         guard number.nonzeroBitCount == 1 else { return }
         logger.error(

@@ -56,7 +56,8 @@ final class InstanceServices: InstanceHost {
     ///   - books: nil: the instance's own.
     ///   - forwardMetric: takes observations away to where they are kept: in a plugin's process, to the host.
     init(
-        entry: PluginEntry, logger: Logger, books: InstanceGuard? = nil, limits: InstanceLimits = InstanceLimits(), http: HTTPService = HTTPService(),
+        entry: PluginEntry, logger: Logger, books: InstanceGuard? = nil, limits: InstanceLimits = InstanceLimits(),
+        http: HTTPService = HTTPService(),
         timers: TimerQueue = .shared, metrics: any MetricsFactory = MetricsSystem.factory,
         forwardMetric: (@Sendable (PluginMetric) -> ResultCode)? = nil
     ) {
@@ -74,7 +75,8 @@ final class InstanceServices: InstanceHost {
         self.forwardMetric = forwardMetric
         let bounds = CallbackTable.Bounds(timers: limits.timers, exchanges: limits.exchanges)
         callbackThreads = PluginThreads(
-            maximumThreads: limits.callbackThreads, maximumWaiting: limits.timers + limits.exchanges, limit: limits.inside, timers: timers,
+            maximumThreads: limits.callbackThreads, maximumWaiting: limits.timers + limits.exchanges,
+            limit: limits.inside, timers: timers,
             stuckChanged: { health.stuck($0) })
         callbacks = CallbackTable(bounds: bounds, threads: callbackThreads, timers: timers)
         secrets = SecretStore(files: entry.secrets, maximumBytes: limits.secretBytes, logger: logger)
@@ -131,7 +133,9 @@ final class InstanceServices: InstanceHost {
         let error = ProviderError(code, "plugin \(name): \(message ?? "refused the call with code \(code.rawValue)")")
         // Who could not take the call has not shown how it works.
         let isAnswer = code != .retry && code != .cancelled
-        if !calls.refuse(ticket, with: isAnswer ? error : UnansweredCall(end: .abandoned, error: error)) { report(.repeatedCompletion(ticket: ticket)) }
+        if !calls.refuse(ticket, with: isAnswer ? error : UnansweredCall(end: .abandoned, error: error)) {
+            report(.repeatedCompletion(ticket: ticket))
+        }
     }
 
     func isCancelled(_ ticket: UInt64) -> Bool { !calls.isWaiting(ticket) }

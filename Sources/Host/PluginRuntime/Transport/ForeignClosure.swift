@@ -23,15 +23,17 @@ enum ForeignClosure {
     ///   - results: where the result goes; as wide as a register for what is narrower (`ffi_arg`).
     ///   - arguments: pointers to the arguments.
     ///   - context: as given to ``make(_:context:_:)``.
-    typealias Body = @convention(c) (
-        _ interface: UnsafeMutablePointer<ffi_cif>?, _ result: UnsafeMutableRawPointer?,
-        _ arguments: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ context: UnsafeMutableRawPointer?
-    ) -> Void
+    typealias Body =
+        @convention(c) (
+            _ interface: UnsafeMutablePointer<ffi_cif>?, _ result: UnsafeMutableRawPointer?,
+            _ arguments: UnsafeMutablePointer<UnsafeMutableRawPointer?>?, _ context: UnsafeMutableRawPointer?
+        ) -> Void
 
     /// Makes a function of that signature that calls `body`.
     ///
     /// - Returns: its address; nil if there is no memory for it, or the system forbids to make functions.
-    static func make(_ signature: Signature, context: UnsafeMutableRawPointer, _ body: Body) -> UnsafeMutableRawPointer? {
+    static func make(_ signature: Signature, context: UnsafeMutableRawPointer, _ body: Body) -> UnsafeMutableRawPointer?
+    {
         guard let interface = prepare(signature) else { return nil }
         var code: UnsafeMutableRawPointer?
         guard let memory = ffi_closure_alloc(MemoryLayout<ffi_closure>.size, &code), let code else { return nil }

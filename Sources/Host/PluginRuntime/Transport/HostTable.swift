@@ -29,7 +29,8 @@ final class HostTable: @unchecked Sendable {
             guard let code = ForeignClosure.make(function.signature, context: context, function.body) else {
                 throw ProviderError(.terminal, "the system lets the host make no function for the plugin (libffi)")
             }
-            UnsafeMutableRawPointer(memory).storeBytes(of: code, toByteOffset: function.offset, as: UnsafeMutableRawPointer.self)
+            UnsafeMutableRawPointer(memory).storeBytes(
+                of: code, toByteOffset: function.offset, as: UnsafeMutableRawPointer.self)
         }
         pointer = UnsafePointer(memory)
     }

@@ -164,12 +164,12 @@ final class InProcessTransport: PluginTransport {
 
     /// Sendable: a C function pointer, called on the host thread.
     private struct RawReconfigure: @unchecked Sendable {
-        var function:
-            @convention(c) (OpaquePointer, egp_bytes, UnsafeMutablePointer<egp_message>) -> egp_code
+        var function: @convention(c) (OpaquePointer, egp_bytes, UnsafeMutablePointer<egp_message>) -> egp_code
     }
 
     private func overdue(_ function: String) -> ProviderError {
-        ProviderError(.retry, "its \(function) did not return within \(limits.inside), or the plugin is stuck or ending")
+        ProviderError(
+            .retry, "its \(function) did not return within \(limits.inside), or the plugin is stuck or ending")
     }
 
     // MARK: - Verbs

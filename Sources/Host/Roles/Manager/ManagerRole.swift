@@ -17,6 +17,8 @@ public struct ManagerRole: Service {
     private let loadBalancers: Controller
     private let nodePools: Controller
     private let newNodes = SeenNodes()
+    private let events: EventRecorder
+    private let receivePluginEvents: @Sendable (@escaping PluginEventHandler) -> Void
     private let elector: LeaderElector?
 
     /// Keys that a controller works on at a time: the size of a joined call at most, and of a burst on the API server.
@@ -24,10 +26,14 @@ public struct ManagerRole: Service {
     /// Name of the Lease (upstream behaviour section 2.1).
     private static let leaseName = "0a299682.microsoft.com"
 
+    /// - Parameter receivePluginEvents: registers who gets what the plugins tell about their items.
     public init(
         settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
-        nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger
+        nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger,
+        receivePluginEvents: @escaping @Sendable (@escaping PluginEventHandler) -> Void = { _ in }
     ) throws {
+        self.events = events
+        self.receivePluginEvents = receivePluginEvents
         self.client = client
         self.logger = logger
         elector = try Self.makeElector(settings, client, logger)
@@ -89,6 +95,27 @@ public struct ManagerRole: Service {
         }
         let gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { [self] key in
             staticGateways.enqueue(key)
+        }
+        // An item of a request is named by its object's UID.
+        receivePluginEvents { [events, logger, balancers, machines] plugin, event, count in
+            let object =
+                balancers.store.all.first { $0.metadata.uid == event.item }?.objectReference
+                ?? machines.store.all.first { $0.metadata.uid == event.item }?.objectReference
+            guard let object else {
+                logger.info(
+                    "event about an object that is gone",
+                    metadata: [
+                        "plugin": .string(plugin), "item": .string(event.item), "reason": .string(event.reason),
+                    ])
+                return
+            }
+            let message = count > 1 ? "\(event.message) (\(count) times)" : event.message
+            Task {
+                switch event.severity {
+                case .normal: await events.normal(object, reason: event.reason, message: message)
+                case .warning: await events.warning(object, reason: event.reason, message: message)
+                }
+            }
         }
         let nodes = GatewayNames.gatewayNodeLabels.map { label in
             Reflector(
