@@ -88,7 +88,7 @@ struct ProbePlugin {
         static void cancel(egp_instance *i, uint64_t ticket) { \(cancel) }
         egp_code egp_provider_entry(uint32_t low, uint32_t high, egp_provider *out) {
             egp_provider p = {sizeof p, EGP_ABI_VERSION, EGP_MAGIC, 0,
-                text("{\\"name\\":\\"c\\",\\"version\\":\\"1\\",\\"capabilities\\":[\\"load-balancer/1\\"]}"),
+                text("{\\"name\\":\\"c\\",\\"version\\":\\"1\\",\\"kind\\":\\"load-balancer\\",\\"capabilities\\":[\\"load-balancer/1\\"]}"),
                 create, destroy, capability, cancel};
             *out = p;
             return EGP_OK;
@@ -121,7 +121,9 @@ struct PluginBench {
         logger.logLevel = .info
         let metrics = PrometheusRegistry()
         let services = InstanceServices(entry: entry, logger: logger, limits: limits, metrics: metrics)
-        let instance = try await PluginInstance(image: PluginImage(path: path), entry: entry, services: services)
+        var loader = PluginLoader(policy: .testing, role: nil, logger: logger)
+        let image = try loader.load(path)
+        let instance = try await PluginInstance(image: image, entry: entry, services: services)
         let bench = PluginBench(
             workshop: workshop, services: services, instance: instance, lines: lines, metrics: metrics)
         do {
