@@ -15,12 +15,13 @@ private let moody = """
     #include <stdlib.h>
     #include <string.h>
     #include <unistd.h>
+    static volatile char *leaked;
     struct egp_instance { const egp_host *host; char label[64]; };
     static int asks(egp_bytes r, const char *word) { return memmem(r.data, r.length, word, strlen(word)) != NULL; }
     static egp_code verb(egp_instance *i, const egp_call *call, egp_bytes request) {
         if (asks(request, "trap")) abort();
         if (asks(request, "hang")) for (;;) pause();
-        if (asks(request, "leak")) { size_t n = 400u << 20; memset(malloc(n), 1, n); }
+        if (asks(request, "leak")) { size_t n = 400u << 20; leaked = malloc(n); memset((void *)leaked, 1, n); }
         if (asks(request, "twice")) for (int n = 0; n < 2; n++) {
             egp_completion c = {.size = sizeof c, .result = {(const uint8_t *)"{\\"items\\":[]}", 12}};
             i->host->complete(i->host->context, call->ticket, &c);

@@ -105,6 +105,11 @@ final class ChildSupervisor: Sendable {
         }
         state.withLock { $0.process }?.kill()
         channel.close()
+        // A killed process is reaped at once; were it not, nobody would wait for it for long.
+        for _ in 0..<100 {
+            guard state.withLock({ $0.process != nil }) else { break }
+            try? await Task.sleep(for: .milliseconds(10))
+        }
         return inOrder
     }
 
