@@ -101,7 +101,11 @@ let testTargets: [Target] = [
     tests("ProviderKitTests", ["JSONModel", "ProviderKit"]),
     // The zoo is C that tests compile, one plugin at a time.
     .testTarget(
-        name: "ProviderCheckTests", dependencies: ["AzureTestSupport", "JSONModel", "LinuxNet", "ProviderCheck"], exclude: ["Zoo"],
+        name: "ProviderCheckTests",
+        dependencies: [
+            "AzureARM", "AzureLBProvider", "AzureTestSupport", "JSONModel", "LinuxNet", "ProviderCheck", "ProviderKit",
+        ],
+        exclude: ["Zoo"],
         swiftSettings: strict),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),

@@ -1,7 +1,10 @@
+import AzureARM
+import AzureLBProvider
 import AzureTestSupport
 import Foundation
 import JSONModel
 import LinuxNet
+import ProviderKit
 import Testing
 
 @testable import ProviderCheck
@@ -11,18 +14,20 @@ import Testing
     private static let isRoot = geteuid() == 0
     private static let needsRoot: Comment = "makes network namespaces: needs root"
 
-    /// Runs all cases, prints the counts and wants none to fail.
+    /// Runs all cases, prints the counts and wants none to fail but exactly the known ones.
     private func check(
-        _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil
+        _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil,
+        knownBreaches: Set<String> = []
     ) async throws {
         let file = path ?? Validator.products.appending(path: "lib\(plugin).so").path
-        // Descriptors have no kind yet; the other cases are run all the same.
-        let run = try await Validator.run(file, config: config, ["--skip", "descriptor-is-valid"], in: namespace)
+        let run = try await Validator.run(file, config: config, in: namespace)
         print("provider-check \(plugin): \(ReportPage.summary(run.reports))")
-        for report in run.reports where report.outcome == .failed {
+        for report in run.reports where report.outcome == .failed && !knownBreaches.contains(report.name) {
             Issue.record("\(plugin) fails \(report.name): \(report.reason ?? "") \(report.output ?? "")")
         }
-        #expect(run.status == 0, "\(run.reports.isEmpty ? run.output : "")")
+        #expect(run.status == (knownBreaches.isEmpty ? 0 : 1), "\(run.reports.isEmpty ? run.output : "")")
+        // One that has been mended is no longer to be excused.
+        #expect(run.names(.failed).isSuperset(of: knownBreaches))
         #expect(run.names(.passed).isSuperset(of: ["ensure-is-idempotent", "remove-removes", "fuzz-json"]))
     }
 
@@ -59,13 +64,27 @@ import Testing
     @Test(arguments: [("AzureLB", "load-balancer/1"), ("AzureVMSS", "node-pool/1")])
     func clouds(plugin: String, capability: String) async throws {
         try await withSimulator(.test(latency: .milliseconds(1))) { _, client in
+            if plugin == "AzureVMSS" { try await makeFrontend(client) }
             var config = try JSONValue(json: pluginConfiguration(endpoint: client.endpoint))
             config = [
                 "config": config, "http": ["forward": [.string(client.endpoint)]],
                 "capabilities": .object([capability: AzureItems.of(capability)]),
             ]
-            try await check(plugin, config)
+            // AzureVMSS answers a status without items with no item: it does not search the scale sets of its group.
+            try await check(
+                plugin, config, knownBreaches: plugin == "AzureVMSS" ? ["status-lists-what-exists"] : [])
         }
+    }
+
+    /// A pool's frontend comes before its addresses, as the manager does it.
+    private func makeFrontend(_ client: ARMTestClient) async throws {
+        let host = ProviderHost(TestHost())
+        let cloud = try CloudConfiguration(pluginConfiguration: pluginConfiguration(endpoint: client.endpoint))
+        let balancer = AzureLoadBalancer(client: ARMClient(host: host, configuration: cloud))
+        let item = LoadBalancer.Desired(
+            id: "frontend", pool: PoolSelector(nodepoolName: "gwpool"), probe: .init(path: "/gw", port: 8082))
+        let results = try await balancer.ensure([item], TestHost().context())
+        try #require(results.map(\.code) == [.ok])
     }
 
     @Test func theExampleInC() async throws {

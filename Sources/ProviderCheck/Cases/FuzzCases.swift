@@ -8,7 +8,7 @@ import Synchronization
 enum FuzzCases {
     /// Rounds per verb, and the time after which a case is content with fewer.
     private static let rounds = 300
-    private static let time = Duration.seconds(10)
+    private static let time = Duration.seconds(5)
 
     static let all = [
         CheckCase(
