@@ -12,11 +12,12 @@ SWIFT_SOURCES := Package.swift Sources Plugins Tests
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
 .PHONY: help setup build demo demo-down test test-vm test-bundle unit-test azure-sdk-test \
-  end-to-end-test lint format clean
+  end-to-end-test provider-check lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
+	@echo 'make provider-check  hold all plugins, and a zoo of broken ones, to the plugin contract (root)'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
 	@echo 'make demo-down  remove what a kept or interrupted demo left'
@@ -60,6 +61,11 @@ test-vm: require-root
 # Microsoft's SDK for Python against the simulator; EGRESS_AZURE_SDK=skip leaves it out where PyPI is out of reach.
 azure-sdk-test:
 	@scripts/run-azure-sdk-test.sh $(TREE)/bin/egressctl
+
+# The validator over all plugins, and over plugins that are broken on purpose; part of unit-test. Prints the counts.
+provider-check: require-root setup
+	@swift build --build-tests --quiet 2>&1 | $(WITHOUT_LINKER_NOTE)
+	@swift test --skip-build --no-parallel --filter '^ProviderCheckTests'
 
 end-to-end-test:
 	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --filter '^EndToEndTests'
