@@ -1,7 +1,7 @@
-import FoundationEssentials
+import Glibc
 
-/// What a case has to work with. Used by the main thread of the case's process only.
-final class CaseContext {
+/// What a case has to work with.
+final class CaseContext: Sendable {
     let pluginPath: String
     let settings: CheckSettings
     let seed: UInt64
@@ -22,5 +22,10 @@ final class CaseContext {
     /// Tells of something that is allowed, but better otherwise.
     func warn(_ text: String) {
         writer.send(CaseMessage(warning: text))
+    }
+
+    /// Waits, so that what must not happen has time to.
+    func pause(_ time: Duration) {
+        usleep(UInt32(clamping: time.nanoseconds / 1_000))
     }
 }

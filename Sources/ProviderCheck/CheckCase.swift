@@ -6,6 +6,8 @@ public struct CheckCase: Sendable {
     public let summary: String
     /// Names of cases without whose success this one could only repeat their finding.
     public let buildsOn: [String]
+    /// Names of cases whose failure this one could only repeat; that they were skipped is no hindrance.
+    public let unlessFailed: [String]
     /// Whether the case needs items of the configuration file, which it makes and removes in the real world.
     public let needsItems: Bool
     /// After so long the process of the case is killed, and the case has failed.
@@ -13,12 +15,14 @@ public struct CheckCase: Sendable {
     let body: @Sendable (CaseContext) throws -> Void
 
     init(
-        _ name: String, _ summary: String, buildsOn: [String] = [], needsItems: Bool = false,
+        _ name: String, _ summary: String, buildsOn: [String] = [], unlessFailed: [String] = [],
+        needsItems: Bool = false,
         timeLimit: Duration = .seconds(30), body: @escaping @Sendable (CaseContext) throws -> Void
     ) {
         self.name = name
         self.summary = summary
         self.buildsOn = buildsOn
+        self.unlessFailed = unlessFailed
         self.needsItems = needsItems
         self.timeLimit = timeLimit
         self.body = body

@@ -10,6 +10,8 @@ enum CheckLimits {
     static let emptyCall = Duration.seconds(5)
     /// So long a second completion or a late call is awaited.
     static let grace = Duration.milliseconds(100)
+    /// Threads that call at the same time.
+    static let threads = 8
     /// Rounds of the cases that look for growth, and of those that let caches fill before.
     static let growthRounds = 100
     static let warmUpRounds = 30

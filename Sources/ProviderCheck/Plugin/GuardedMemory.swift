@@ -11,7 +11,7 @@ final class GuardedMemory: @unchecked Sendable {
     private let base: UnsafeMutableRawPointer
     private let pageBytes: Int
     private let page: Int
-    private var isLocked = false
+    private var stays = false
 
     /// - Parameter count: a multiple of 8 if a struct is to be put there.
     init(count: Int) throws(CheckError) {
@@ -39,13 +39,18 @@ final class GuardedMemory: @unchecked Sendable {
     var data: Data { Data(bytes: pointer, count: count) }
 
     deinit {
-        if !isLocked { munmap(base, pageBytes + page) }
+        if !stays { munmap(base, pageBytes + page) }
     }
 
     /// From now on every access is a crash.
     func lock() {
         madvise(base, pageBytes, MADV_DONTNEED)
         mprotect(base, pageBytes, PROT_NONE)
-        isLocked = true
+        stays = true
+    }
+
+    /// The bytes stay as they are until the process ends.
+    func leave() {
+        stays = true
     }
 }

@@ -70,6 +70,8 @@ final class LiveInstance: @unchecked Sendable {
     struct CallOptions: Sendable {
         var size = UInt32(MemoryLayout<egp_call>.size)
         var flags: UInt32 = 0
+        /// Whether a look at the call after the verb has returned is to be a crash.
+        var takesAway = false
         /// From now; may be negative.
         var deadline = Duration.seconds(30)
         /// Until which the completion must come; by default a little more than the deadline.
@@ -106,8 +108,27 @@ final class LiveInstance: @unchecked Sendable {
         call.flags = options.flags
         call.ticket = pending.ticket
         call.deadline_ns = RawHost.now + options.deadline.nanoseconds
+        guard options.takesAway || Int(options.size) != MemoryLayout<egp_call>.size else {
+            return start(pending, verb, request, &call)
+        }
+        // As much memory as the struct says it has, so that who reads more of it crashes; at least its first member.
+        guard let memory = try? GuardedMemory(count: max(8, Int(options.size))) else {
+            return (egp_code(EGP_RETRY), .zero)
+        }
+        withUnsafeBytes(of: call) {
+            memory.pointer.copyMemory(
+                from: $0.baseAddress ?? UnsafeRawPointer(memory.pointer), byteCount: min($0.count, memory.count))
+        }
+        let result = start(pending, verb, request, memory.pointer.assumingMemoryBound(to: egp_call.self))
+        if options.takesAway { memory.lock() }
+        return result
+    }
+
+    private func start(
+        _ pending: PendingCall, _ verb: egp_verb, _ request: egp_bytes, _ call: UnsafePointer<egp_call>
+    ) -> (egp_code, Duration) {
         let begun = ContinuousClock.now
-        let code = host.inside(Int32(EGP_THREAD_VERB)) { verb(pointer, &call, request) }
+        let code = host.inside(Int32(EGP_THREAD_VERB)) { verb(pointer, call, request) }
         let time = ContinuousClock.now - begun
         host.accepted(pending, code)
         return (code, time)

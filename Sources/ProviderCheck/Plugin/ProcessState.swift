@@ -31,6 +31,20 @@ struct ProcessState {
         return state
     }
 
+    /// After threads that are ending have ended.
+    ///
+    /// - Parameter before: the wait is over as soon as there are no more threads and children than then.
+    static func settled(until before: ProcessState? = nil) -> ProcessState {
+        for _ in 0..<(before == nil ? 1 : 50) {
+            usleep(10_000)
+            while waitpid(-1, nil, WNOHANG) > 0 {}
+            let state = read()
+            guard let before else { return state }
+            if state.threads <= before.threads, state.children.count <= before.children.count { return state }
+        }
+        return read()
+    }
+
     static func list(_ path: String) -> [String] {
         guard let directory = opendir(path) else { return [] }
         defer { closedir(directory) }

@@ -63,6 +63,23 @@ final class RawHost: @unchecked Sendable {
 
     var servicesCalled: Set<HostService> { state.withLock { $0.servicesCalled } }
 
+    /// Messages, results and reasons of all completions.
+    var answerTexts: [String] {
+        state.withLock { state in
+            state.calls.values.flatMap(\.completions).flatMap { completion in
+                [completion.result, completion.message, completion.reason].map { String(decoding: $0, as: UTF8.self) }
+            }
+        }
+    }
+
+    /// Lets go of what is known of completed calls, so that it does not count as growth.
+    func forgetEndedCalls() {
+        state.withLock { state in
+            state.calls = state.calls.filter { $0.value.completions.isEmpty }
+            state.logLines = []
+        }
+    }
+
     // MARK: Phases
 
     func beginMaking() {

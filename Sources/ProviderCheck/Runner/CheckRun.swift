@@ -27,7 +27,10 @@ public struct CheckRun {
             report.reason = "--skip"
             return report
         }
-        let missing = earlier.first { checkCase.buildsOn.contains($0.name) && $0.outcome != .passed }
+        let missing = earlier.first {
+            (checkCase.buildsOn.contains($0.name) && $0.outcome != .passed)
+                || (checkCase.unlessFailed.contains($0.name) && $0.outcome == .failed)
+        }
         if let missing {
             report.reason = "builds on \(missing.name), which was not passed"
             return report

@@ -26,6 +26,14 @@ static bool fail(scanner *s, const char *problem) {
     return false;
 }
 
+/* Where the member `key` of `parent` is, for messages: on one line, cut at a character's end. */
+static void place(scanner *s, const char *parent, const char *key) {
+    size_t used = (size_t)snprintf(s->field, sizeof s->field, "%s.", parent);
+    for (; *key && used + 1 < sizeof s->field; key++) s->field[used++] = (uint8_t)*key < 0x20 ? '?' : *key;
+    while (*key && (*key & 0xC0) == 0x80) key--, used--;
+    s->field[used] = 0;
+}
+
 static int peek(const scanner *s) { return s->at < s->end ? *s->at : 0; }
 static void space(scanner *s) { while (peek(s) && strchr(" \t\r\n", peek(s))) s->at++; }
 static bool take(scanner *s, char wanted) { return space(s), peek(s) == wanted && s->at++; }
@@ -71,6 +79,16 @@ static bool escape(scanner *s, uint32_t *character) {
     return true;
 }
 
+/* Bytes of the UTF-8 character (RFC 3629) that begins at `at`, which is not ASCII; 0 if there is none. */
+static size_t encoded(const uint8_t *at, const uint8_t *end) {
+    size_t count = *at >= 0xC2 && *at < 0xE0 ? 2 : (*at & 0xF0) == 0xE0 ? 3 : *at >= 0xF0 && *at < 0xF5 ? 4 : 0;
+    if (!count || (size_t)(end - at) < count) return 0;
+    for (size_t i = 1; i < count; i++) if ((at[i] & 0xC0) != 0x80) return 0;
+    bool long_form = (*at == 0xE0 && at[1] < 0xA0) || (*at == 0xF0 && at[1] < 0x90);
+    bool beyond = (*at == 0xED && at[1] > 0x9F) || (*at == 0xF4 && at[1] > 0x8F);
+    return long_form || beyond ? 0 : count;
+}
+
 /* Reads a string into text[TEXT]. One that does not fit, or holds NUL, becomes "". */
 static bool string(scanner *s, char *text) {
     size_t used = 0;
@@ -81,6 +99,10 @@ static bool string(scanner *s, char *text) {
         char bytes[4] = {(char)c};
         size_t count = 1;
         if (c < 0x20) return fail(s, "control character in a string");
+        if (c >= 0x80) {
+            if (!(count = encoded(s->at - 1, s->end))) return fail(s, "a string that is not UTF-8");
+            memcpy(bytes, s->at - 1, count), s->at += count - 1;
+        }
         if (c == '\\') {
             if (!escape(s, &c)) return false;
             count = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;

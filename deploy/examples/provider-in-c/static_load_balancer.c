@@ -31,10 +31,11 @@ typedef struct {
     egp_instance *instance;
     enum verb verb;
     bool acts, has_items;
-    int index; /* of the item being read */
+    int index; /* of the item being read, afterwards their number */
     int count; /* of items in out */
     FILE *out;
     char id[TEXT]; /* of the item being read */
+    char (*seen)[TEXT]; /* ids of the request so far; room grows by 64 */
 } batch;
 
 /* The id's slot, or else a free one, or -1. */
@@ -50,11 +51,22 @@ static long slot_of(egp_instance *instance, const char *id) {
     return free_slot;
 }
 
+/* Ids are unique in a batch: results are told apart by them. */
+static bool first_time(scanner *s, batch *b) {
+    for (int i = 0; i < b->index; i++) if (!strcmp(b->seen[i], b->id)) return fail(s, "id occurs twice in the batch");
+    if (b->index == EGP_MAXIMUM_ITEMS) return fail(s, "too many items; at most 10000 are allowed");
+    void *grown = b->index % 64 ? b->seen : realloc(b->seen, (size_t)(b->index + 64) * TEXT);
+    if (!grown) return fail(s, "out of memory");
+    b->seen = grown;
+    return strcpy(b->seen[b->index], b->id), true;
+}
+
 static void report(batch *b, const char *id, long slot) {
     fputs(b->count++ ? ",{\"id\":\"" : "{\"id\":\"", b->out);
     for (const char *c = id; *c; c++)
         fprintf(b->out, (uint8_t)*c < 0x20 ? "\\u%04x" : strchr("\"\\", *c) ? "\\%c" : "%c", *c);
     if (b->verb == REMOVE) fputs("\",\"code\":\"ok\"}", b->out);
+    else if (slot < 0 && b->verb == STATUS) fputs("\",\"code\":\"ok\"}", b->out); /* without observed: it is absent */
     else if (slot < 0) fprintf(b->out, "\",\"code\":\"terminal\",\"message\":\"all %d ports are taken\"}", PORTS);
     else fprintf(b->out, "\",\"code\":\"ok\",\"observed\":{\"frontendIP\":\"%s\",\"port\":%ld}}",
                  b->instance->frontend, b->instance->first_port + slot);
@@ -82,8 +94,10 @@ static bool request_member(scanner *s, const char *key, void *context) {
         b->id[0] = 0;
         if (!object(s, item_member, b)) return false;
         if (!b->id[0]) return fail(s, "needs a text id; allowed are 1 to 255 bytes without NUL");
+        if (!b->acts && !first_time(s, b)) return false;
         long slot = b->acts ? slot_of(b->instance, b->id) : -1;
-        if (slot >= 0) strcpy(b->instance->ids[slot], b->verb == ENSURE ? b->id : "");
+        if (b->verb == STATUS && slot >= 0 && !b->instance->ids[slot][0]) slot = -1; /* a free one */
+        if (slot >= 0 && b->verb != STATUS) strcpy(b->instance->ids[slot], b->verb == ENSURE ? b->id : "");
         if (b->acts) report(b, b->id, slot);
         b->index++;
     } while (take(s, ','));
@@ -95,16 +109,18 @@ static egp_code run(egp_instance *instance, const egp_call *call, egp_bytes requ
     scanner s;
     char *text = NULL;
     size_t length = 0;
-    batch b = {.instance = instance, .verb = verb, .out = open_memstream(&text, &length)};
-    if (!b.out) return EGP_RETRY;
+    batch b = {.instance = instance, .verb = verb};
+    if (call->size < sizeof *call || call->flags || request.length > EGP_MAXIMUM_BYTES) return EGP_INVALID;
+    if (!(b.out = open_memstream(&text, &length))) return EGP_RETRY;
     fputs("{\"items\":[", b.out);
     mtx_lock(&instance->lock);
     /* The first pass checks everything, the second acts: a bad batch changes nothing. */
     bool good = document(&s, request.data, request.length, "request", request_member, &b);
-    if (good && verb != STATUS && !b.has_items) good = fail(&s, "items is missing; a list is needed");
-    b.acts = verb != STATUS;
-    if (good && b.acts) document(&s, request.data, request.length, "request", request_member, &b);
-    for (long slot = 0; good && verb == STATUS && slot < PORTS; slot++)
+    if (good && !b.has_items) good = fail(&s, "items is missing; a list is needed");
+    bool lists_all = verb == STATUS && b.index == 0;
+    b.acts = true;
+    if (good) document(&s, request.data, request.length, "request", request_member, &b);
+    for (long slot = 0; good && lists_all && slot < PORTS; slot++)
         if (instance->ids[slot][0]) report(&b, instance->ids[slot], slot);
     mtx_unlock(&instance->lock);
     fputs("]}", b.out);
@@ -113,7 +129,7 @@ static egp_code run(egp_instance *instance, const egp_call *call, egp_bytes requ
     if (end.code == EGP_OK) end.result = (egp_bytes){(uint8_t *)text, length};
     else end.message = (egp_bytes){(uint8_t *)s.error, strlen(s.error)};
     instance->host->complete(instance->host->context, call->ticket, &end);
-    free(text);
+    free(text), free(b.seen);
     return EGP_OK;
 }
 
@@ -137,7 +153,7 @@ static bool read_setting(scanner *s, const char *key, egp_instance *instance) {
 }
 
 static bool setting(scanner *s, const char *key, void *context) {
-    snprintf(s->field, TEXT, "configuration.%.200s", key);
+    place(s, "configuration", key);
     if (!read_setting(s, key, context)) return false;
     strcpy(s->field, "configuration");
     return true;
@@ -170,9 +186,8 @@ static const egp_capability *capability(egp_instance *instance, egp_bytes id) {
 static void cancel(egp_instance *instance, uint64_t ticket) { (void)instance, (void)ticket; }
 
 egp_code egp_provider_entry(uint32_t host_minimum, uint32_t host_maximum, egp_provider *out) {
-    static const char about[] =
-        "{\"name\":\"StaticLB\",\"version\":\"1.0.0\",\"kind\":\"load-balancer\",\"capabilities\":[\""
-        EGP_CAPABILITY_LOAD_BALANCER "\"]}";
+    static const char about[] = "{\"name\":\"StaticLB\",\"version\":\"1.0.0\",\"kind\":\"load-balancer\","
+                                "\"capabilities\":[\"" EGP_CAPABILITY_LOAD_BALANCER "\"]}";
     if (out->size < sizeof *out) return EGP_INVALID;
     out->abi_version = EGP_ABI_1_0;
     if (host_maximum < EGP_ABI_1_0) return EGP_HOST_TOO_OLD;
