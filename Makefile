@@ -11,12 +11,13 @@ SWIFT_SOURCES := Package.swift Sources Plugins Tests
 # The CNI executable is static and opens no shared object; the linker cannot know.
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
-.PHONY: help setup build demo demo-down test test-vm test-bundle unit-test end-to-end-test \
+.PHONY: help setup build demo demo-down test test-vm test-bundle unit-test end-to-end-test provider-check \
   lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
+	@echo 'make provider-check  hold all plugins, and a zoo of broken ones, to the plugin contract (root)'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
 	@echo 'make demo-down  remove what a kept or interrupted demo left'
@@ -56,6 +57,11 @@ test-vm: require-root
 	@scripts/vm/test-vm.sh fetch
 	@$(MAKE) --no-print-directory test-bundle
 	@scripts/vm/test-vm.sh run $(CURDIR)/.build/debug
+
+# The validator over all plugins, and over plugins that are broken on purpose; part of unit-test. Prints the counts.
+provider-check: require-root setup
+	@swift build --build-tests --quiet 2>&1 | $(WITHOUT_LINKER_NOTE)
+	@swift test --skip-build --no-parallel --filter '^ProviderCheckTests'
 
 end-to-end-test:
 	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --filter '^EndToEndTests'

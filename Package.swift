@@ -101,7 +101,7 @@ let testTargets: [Target] = [
     tests("ProviderKitTests", ["JSONModel", "ProviderKit"]),
     // The zoo is C that tests compile, one plugin at a time.
     .testTarget(
-        name: "ProviderCheckTests", dependencies: ["JSONModel", "ProviderCheck"], exclude: ["Zoo"],
+        name: "ProviderCheckTests", dependencies: ["AzureTestSupport", "JSONModel", "LinuxNet", "ProviderCheck"], exclude: ["Zoo"],
         swiftSettings: strict),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),

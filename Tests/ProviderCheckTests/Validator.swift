@@ -22,12 +22,7 @@ struct Validator {
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent()
 
-    /// Beside the test bundle, where `swift build --build-tests` puts it.
-    static var executable: URL {
-        Bundle.main.executableURL.map { $0.resolvingSymlinksInPath().deletingLastPathComponent() }
-            .map { $0.appending(path: "egress-provider-check") } ?? products.appending(path: "egress-provider-check")
-    }
-
+    /// Where `swift build --build-tests` puts executables and plugins.
     static let products = root.appending(path: ".build/debug")
 
     /// Runs all cases, or those of `arguments`.

@@ -28,7 +28,7 @@ public struct CheckRun {
             return report
         }
         let missing = earlier.first {
-            (checkCase.buildsOn.contains($0.name) && $0.outcome != .passed)
+            (checkCase.buildsOn.contains($0.name) && $0.outcome != .passed && !options.skip.contains($0.name))
                 || (checkCase.unlessFailed.contains($0.name) && $0.outcome == .failed)
         }
         if let missing {
