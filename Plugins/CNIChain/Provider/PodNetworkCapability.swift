@@ -49,14 +49,15 @@ public struct PodNetworkCapability: CapabilityProvider {
                     throw ProviderError(
                         .retry, "\(item.namespace): \(missing.joined(separator: ", ")) missing; ensure it again")
                 }
-                return PodNetwork.Observed(routes: state.observedRoutes)
+                // Nothing observed: the schema's way to say that there is no attachment.
+                return state.isAttached ? PodNetwork.Observed(routes: state.observedRoutes) : nil
             }
         }
     }
 
     /// Does `body` for every item, a few at a time; an error is that item's result.
     private func each<Item: Identified & Sendable, Observed>(
-        _ items: [Item], _ context: CallContext, _ body: @escaping @Sendable (Item) async throws -> Observed
+        _ items: [Item], _ context: CallContext, _ body: @escaping @Sendable (Item) async throws -> Observed?
     ) async -> [ItemResult<Observed>] {
         @Sendable func result(_ item: Item) async -> ItemResult<Observed> {
             guard context.host.now < context.deadline else {

@@ -75,10 +75,15 @@ struct PodNetworkState: Sendable, Equatable {
             .map { PodNetwork.Route(destination: $0.destination.description, gateway: $0.gateway?.description) }
     }
 
+    /// The rule for marked packets that every attachment has.
+    private var hasRule: Bool { ownRules.contains { $0.family == .ipv4 } }
+
+    /// Whether there is any part of an attachment.
+    var isAttached: Bool { hasRuleset || hasRule || isSaved || !ownRoutes.isEmpty }
+
     /// Parts of an attachment that are not there although others are; empty for a pod that has none at all.
     var missingParts: [String] {
-        let hasRule = ownRules.contains { $0.family == .ipv4 }
-        guard hasRuleset || hasRule || isSaved || !ownRoutes.isEmpty else { return [] }
+        guard isAttached else { return [] }
         let sendsAllThroughTunnel = ownRoutes.contains { $0.linkIndex == interfaceIndex }
         let hasTunnelDefault = ownRoutes.contains { $0.destination.isAll && $0.linkIndex != interfaceIndex }
         return [

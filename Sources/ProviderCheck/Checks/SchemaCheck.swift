@@ -19,6 +19,13 @@ enum SchemaCheck {
         try require(value(json, what), try schema(capability, at: "/verbs/\(verb.rawValue)/result"), what)
     }
 
+    /// Whether a request is one that a host may send.
+    static func fits(_ json: Data, requestOf verb: Verb, of capability: String) throws -> Bool {
+        guard let value = try? JSONValue(json: json) else { return false }
+        let schema = try schema(capability, at: "/verbs/\(verb.rawValue)/request")
+        return schema?.mistakes(in: value, limit: 1).isEmpty ?? true
+    }
+
     private static func value(_ json: Data, _ what: String) throws -> JSONValue {
         do {
             return try JSONValue(json: json)
