@@ -9,7 +9,7 @@ enum ConfigurationCases {
     static let garbage =
         [
             "", " ", "{", "[]", "null", "7", "true", "\"{}\"", "{}{}", "{\"a\":}", "{'a': 1}", "{\"a\": 1,}",
-            
+
         ].map { Data($0.utf8) } + [
             Data([0]), Data("{}".utf8) + Data([0]), Data([0xC3, 0x28]), Data("{\"\u{00E9}".utf8.dropLast()),
         ]
