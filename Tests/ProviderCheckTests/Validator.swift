@@ -26,7 +26,11 @@ struct Validator {
     static let products = root.appending(path: ".build/debug")
 
     /// Runs all cases, or those of `arguments`.
-    static func run(_ plugin: String, config: JSONValue?, _ arguments: [String] = []) async throws -> Run {
+    ///
+    /// - Parameter namespace: name of the network namespace to run in; nil: this process's.
+    static func run(
+        _ plugin: String, config: JSONValue?, _ arguments: [String] = [], in namespace: String? = nil
+    ) async throws -> Run {
         let folder = try TemporaryFolder()
         defer { folder.remove() }
         var all = [plugin, "--json", "--seed", "7"] + arguments
@@ -35,7 +39,9 @@ struct Validator {
             try config.json().write(to: file)
             all += ["--config", file.path]
         }
-        let (status, output) = try await launch(products.appending(path: "egress-provider-check"), all)
+        var command = [products.appending(path: "egress-provider-check").path] + all
+        if let namespace { command = ["ip", "netns", "exec", namespace] + command }
+        let (status, output) = try await launch(URL(filePath: "/usr/bin/env"), command)
         let document = try? JSONDecoder().decode(ReportPage.Document.self, from: Data(output.utf8))
         return Run(status: status, reports: document?.cases ?? [], output: output)
     }

@@ -28,8 +28,8 @@ enum RequestCases {
         Mistake(bytes: [0]), Mistake(bytes: Array(#"{"items": []}"#.utf8) + [0]), Mistake(bytes: [0xFF, 0xFE]),
         Mistake(#"{"items": 7}"#, names: "items"), Mistake(#"{"items": {}}"#, names: "items"),
         Mistake(#"{"items": "all"}"#, names: "items"), Mistake(#"{"items": [7]}"#, names: "items"),
-        Mistake(#"{"items": [[]]}"#, names: "items"), Mistake(#"{"items": [{"id": 7}]}"#, names: "id"),
-        Mistake(#"{"items": [{"id": null}]}"#, names: "id"), Mistake(#"{"items": [{"id": ["a"]}]}"#, names: "id"),
+        Mistake(#"{"items": [[]]}"#, names: "items"), Mistake(#"{"items": [{"id": 7}]}"#, names: "items"),
+        Mistake(#"{"items": [{"id": null}]}"#, names: "items"), Mistake(#"{"items": [{"id": ["a"]}]}"#, names: "items"),
     ]
 
     /// Whether two texts are the same but for what JSON calls whitespace is nobody's business here.

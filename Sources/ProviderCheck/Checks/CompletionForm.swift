@@ -29,11 +29,10 @@ enum CompletionForm {
         return problem(ofMessage: completion.message).map { "has a message that \($0)" }
     }
 
-    /// nil if it is one line for a person.
+    /// nil if it is one line for a person. It may be of any length: what exceeds EGP_MAXIMUM_MESSAGE the host cuts.
     static func problem(ofMessage message: Data) -> String? {
         guard let text = String(validating: message, as: UTF8.self) else { return "is not UTF-8" }
         guard !text.isEmpty else { return "is empty" }
-        guard message.count <= Int(EGP_MAXIMUM_MESSAGE) else { return "has \(message.count) bytes" }
         guard !text.contains(where: { $0.isNewline || $0 == "\0" }) else { return "has more than one line: \(text)" }
         return nil
     }

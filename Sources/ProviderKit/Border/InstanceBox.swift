@@ -37,10 +37,10 @@ final class InstanceBox: Sendable {
 
     /// Starts a verb call; the completion goes to the host from a task of its own.
     func start(_ slot: Int, _ verb: Verb, _ call: UnsafePointer<egp_call>, _ request: egp_bytes) -> ResultCode {
-        guard capabilities.indices.contains(slot), call.pointee.size >= UInt32(MemoryLayout<egp_call>.size) else {
-            return .unsupported
-        }
-        guard request.length <= UInt64(BatchLimits.maximumBytes) else { return .invalid }
+        guard capabilities.indices.contains(slot) else { return .unsupported }
+        guard call.pointee.size >= UInt32(MemoryLayout<egp_call>.size), call.pointee.flags == 0,
+            request.length <= UInt64(BatchLimits.maximumBytes)
+        else { return .invalid }
         let ticket = call.pointee.ticket
         let body = request.copied
         let perform = capabilities[slot].perform
