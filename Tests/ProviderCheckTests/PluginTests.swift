@@ -67,28 +67,6 @@ import Testing
             try await check(plugin, config)
         }
     }
-
-    @Test func theExampleInC() async throws {
-        let folder = try TemporaryFolder()
-        defer { folder.remove() }
-        let file = folder.url.appending(path: "libStaticLB.so").path
-        let arguments = [
-            "clang", "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-I", "Sources/ProviderAPI/include", "-o",
-            file, "deploy/examples/provider-in-c/static_load_balancer.c",
-        ]
-        let (status, _) = try await Validator.launch(
-            URL(filePath: "/usr/bin/env"), arguments, in: Validator.root)
-        try #require(status == 0)
-        var items = AzureItems.of("load-balancer/1")
-        // It looks at ids only, so no item is wrong to it.
-        items["invalidItems"] = []
-        try await check(
-            "StaticLB", at: file,
-            [
-                "config": ["frontendIP": "10.0.0.4", "firstPort": 6000],
-                "capabilities": ["load-balancer/1": items],
-            ])
-    }
 }
 
 /// A namespace of one test's own, gone when the test ends.
