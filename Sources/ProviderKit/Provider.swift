@@ -215,7 +215,9 @@ private func decodeRequest<Item: Codable & Sendable & Identified>(
     }
     var seen = Set<String>()
     for item in request.items where !seen.insert(item.id).inserted {
-        throw ProviderError(.invalid, "request.items: id \"\(item.id)\" occurs twice; ids must be unique in a batch")
+        // Quoted and cut: an id is the caller's text, and a message is one line.
+        let id = String(item.id.prefix(64)).debugDescription
+        throw ProviderError(.invalid, "request.items: id \(id) occurs twice; ids must be unique in a batch")
     }
     return request
 }

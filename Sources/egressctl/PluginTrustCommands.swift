@@ -92,7 +92,7 @@ extension PluginsCommand {
 }
 
 /// Prints an error as one line and ends with status 1.
-private func reporting(_ body: () throws -> Void) throws {
+func reporting(_ body: () throws -> Void) throws {
     do {
         try body()
     } catch {

@@ -9,7 +9,7 @@ struct PluginsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "plugins", abstract: "Look at plugins, call them by hand, and say which files are to be trusted.",
         subcommands: [
-            List.self, Call.self, Manifest.self, Verify.self, KeyGeneration.self, Describe.self,
+            New.self, List.self, Call.self, Manifest.self, Verify.self, KeyGeneration.self, Describe.self,
         ])
 }
 

@@ -78,6 +78,24 @@ import Testing
         #expect(found.first?.message.contains("c3dvcmRm") == false)
     }
 
+    @Test func anItemsMistakesAreOneLineWithoutSecrets() {
+        func end(link: String, port: Int, privateKey: String) -> Tunnel.Desired {
+            Tunnel.Desired(
+                id: "u", namespace: "/run/netns/gw", link: link, addresses: ["fe80::1/64"],
+                gateway: Tunnel.GatewayEnd(port: port, privateKey: privateKey, peers: []))
+        }
+        let key = Data(repeating: 1, count: 32).base64EncodedString()
+        #expect(Tunnel.mistake(in: end(link: "wg0", port: 6000, privateKey: key)) == nil)
+        let mistake = Tunnel.mistake(in: end(link: "", port: 70_000, privateKey: "c3dvcmRmaXNo")) ?? ""
+        for field in ["link: ", "gateway.port: ", "gateway.privateKey: "] {
+            #expect(mistake.contains(field), "\(mistake)")
+        }
+        #expect(!mistake.contains("c3dvcmRm") && !mistake.contains("\n"))
+        var both = end(link: "wg0", port: 6000, privateKey: key)
+        both.pod = Tunnel.PodEnd(endpoint: .init(address: "10.0.0.4", port: 6000), gatewayPublicKey: key)
+        #expect(Tunnel.mistake(in: both) != nil)
+    }
+
     @Test func theOtherFormatsHoldTheirExamples() throws {
         let digest = JSONValue.string(String(repeating: "0a", count: 32))
         let signature: JSONValue = [
