@@ -98,6 +98,7 @@ let testTargets: [Target] = [
     tests("KubernetesTests", ["JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
+    tests("PluginTemplateTests", []),
     tests("ProviderKitTests", ["JSONModel", "ProviderAPI", "ProviderKit"]),
     // The zoo is C that tests compile, one plugin at a time.
     .testTarget(
