@@ -1,6 +1,5 @@
 import FoundationEssentials
 import JSONModel
-import ProviderKit
 import Yams
 
 /// A `host.yaml`, read as far as it can be understood.
@@ -39,12 +38,8 @@ struct ConfigurationReview {
         return lines(schema.mistakes(in: value, limit: Self.maximumMistakes), in: entry)
     }
 
-    /// Mistakes in an entry's settings as lines of this file.
-    func lines(_ mistakes: [ConfigurationMistake], in entry: PluginEntry) -> [String] {
-        lines(mistakes.map { JSONSchema.Mistake(path: $0.path, message: $0.message) }, in: entry)
-    }
-
-    private func lines(_ mistakes: [JSONSchema.Mistake], in entry: PluginEntry) -> [String] {
+    /// Mistakes in an entry's settings as lines of this file, at most ``maximumMistakes``.
+    func lines(_ mistakes: [JSONSchema.Mistake], in entry: PluginEntry) -> [String] {
         var seen = Set<JSONSchema.Mistake>()
         var lines = mistakes.prefix(Self.maximumMistakes).filter { seen.insert($0).inserted }.map { mistake in
             let place = place(of: mistake.path, in: entry)

@@ -120,9 +120,9 @@ public struct ConfigurationCheck: Sendable {
     }
 
     /// What the plugin itself finds without making an instance; nothing if it leaves that to its `create`.
-    private static func judgement(of image: PluginImage, on entry: PluginEntry) throws -> [ConfigurationMistake] {
+    private static func judgement(of image: PluginImage, on entry: PluginEntry) throws -> [JSONSchema.Mistake] {
         do {
-            return try image.validate(entry.configuration)
+            return try image.validate(entry.configuration).map { .init(path: $0.path, message: $0.message) }
         } catch let error as ProviderError where error.code == .unsupported {
             return []
         } catch {

@@ -74,8 +74,11 @@ struct ConfigurationReloader: Service {
         var watch = FileWatch()
         var isPutOff = false
         for await _ in wishes.signal.changes {
-            // The thread pool refuses only when the process ends.
-            guard let version = try? await NIOThreadPool.singleton.runIfActive({ FileVersion(path: path) }) else {
+            let version: FileVersion?
+            do {
+                version = try await NIOThreadPool.singleton.runIfActive { FileVersion(path: path) }
+            } catch {
+                // The thread pool refuses only when the process ends.
                 return
             }
             let isAsked = wishes.take()
@@ -95,7 +98,9 @@ struct ConfigurationReloader: Service {
         }
         var difference = running.difference
         guard let wanted = read.configuration, read.mistakes.isEmpty else {
-            for mistake in read.mistakes { logger.error("configuration not applied", metadata: ["mistake": "\(mistake)"]) }
+            for mistake in read.mistakes {
+                logger.error("configuration not applied", metadata: ["mistake": "\(mistake)"])
+            }
             difference.mistakes = Array(read.mistakes.prefix(Self.keptMistakes))
             running.difference = difference
             return false
@@ -180,7 +185,8 @@ struct ConfigurationReloader: Service {
     /// The schemas of the plugins that run, by their names in the list.
     private func schemas() -> [String: (path: String, schema: JSONSchema)] {
         let documents = Dictionary(
-            plugins.instances.map { ($0.name, $0.descriptor.configurationSchema) }, uniquingKeysWith: { first, _ in first })
+            plugins.instances.map { ($0.name, $0.descriptor.configurationSchema) },
+            uniquingKeysWith: { first, _ in first })
         var schemas: [String: (path: String, schema: JSONSchema)] = [:]
         for entry in running.configuration.plugins {
             // What cannot be compiled is left to the plugin's own judgement.
