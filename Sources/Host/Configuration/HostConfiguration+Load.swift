@@ -1,6 +1,5 @@
 import FoundationEssentials
 import ProviderKit
-import Yams
 
 extension HostConfiguration {
     /// Reads `host.yaml`.
@@ -15,9 +14,9 @@ extension HostConfiguration {
     ///
     /// - Parameter name: the file's name for messages.
     public static func parse(_ text: String, name: String) throws -> HostConfiguration {
-        let (configuration, mistakes) = try review(text, name: name)
-        guard let configuration, mistakes.isEmpty else {
-            throw HostError(.configuration, mistakes.joined(separator: "\n"))
+        let review = try ConfigurationReview(text, name: name)
+        guard let configuration = review.configuration, review.mistakes.isEmpty else {
+            throw HostError(.configuration, review.mistakes.joined(separator: "\n"))
         }
         return configuration
     }
@@ -40,25 +39,6 @@ extension HostConfiguration {
         }
     }
 
-    /// Parses as much as can be understood.
-    ///
-    /// - Returns: the configuration with defaults in the place of what is wrong, nil if the text is no mapping; and the
-    ///   mistakes, one line each. Only a configuration without mistakes may be run.
-    /// - Throws: ``HostError`` if the text is not YAML.
-    static func review(_ text: String, name: String) throws -> (HostConfiguration?, mistakes: [String]) {
-        let root: Node?
-        do {
-            root = try Yams.compose(yaml: text)
-        } catch {
-            let words = String(describing: error).split(whereSeparator: \.isWhitespace)
-            throw HostError(.configuration, "\(name): is not YAML: \(words.joined(separator: " "))")
-        }
-        let mistakes = SettingsReader.Mistakes()
-        let configuration = root.flatMap { SettingsReader($0, path: "", mistakes: mistakes) }.map(read)
-        if root == nil { mistakes.lines.append("the file is empty; it must be a mapping of fields") }
-        return (configuration, mistakes.lines.map { "\(name): \($0)" })
-    }
-
     /// Where relative plugin paths start: `../lib/plugins` from the running program's own file, unless the file says
     /// otherwise.
     public var effectivePluginDirectory: String {
@@ -70,7 +50,7 @@ extension HostConfiguration {
 
     private static let logLevels = ["trace", "debug", "info", "notice", "warning", "error", "critical"]
 
-    private static func read(_ reader: SettingsReader) -> HostConfiguration {
+    static func read(_ reader: SettingsReader) -> HostConfiguration {
         reader.allowOnly([
             "role", "nodeName", "logLevel", "pluginDirectory", "kubernetes", "plugins", "manager", "gateway", "node",
             "observability", "trust",

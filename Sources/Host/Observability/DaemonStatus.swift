@@ -5,12 +5,21 @@ public struct DaemonStatus: Codable, Sendable, Equatable {
     /// Why it is not; empty if it is.
     public var reasons: [String]
     public var plugins: [PluginStatus]
+    /// Fields of host.yaml whose values in the file are in force only after a restart.
+    public var restartNeeded: [String]
+    /// Mistakes of host.yaml as it is now, at most 20; while there are any, nothing of it is applied.
+    public var configurationMistakes: [String]
 
-    public init(role: String, isReady: Bool, reasons: [String], plugins: [PluginStatus]) {
+    public init(
+        role: String, isReady: Bool, reasons: [String], plugins: [PluginStatus], restartNeeded: [String] = [],
+        configurationMistakes: [String] = []
+    ) {
         self.role = role
         self.isReady = isReady
         self.reasons = reasons
         self.plugins = plugins
+        self.restartNeeded = restartNeeded
+        self.configurationMistakes = configurationMistakes
     }
 }
 
@@ -25,7 +34,8 @@ public struct PluginStatus: Codable, Sendable, Equatable {
     public var file: String
     /// `in-process` or `process`.
     public var isolation: String
-    /// `healthy`, `quarantined`, `on trial`, or `restart needed`.
+    /// `healthy`, `quarantined`, `on trial`; or, of a healthy one that runs with other settings than host.yaml has,
+    /// `restart needed` or `settings refused`.
     public var state: String
     /// What led to a state other than healthy.
     public var reason: String?
@@ -55,11 +65,19 @@ public struct PluginStatus: Codable, Sendable, Equatable {
 }
 
 extension DaemonStatus {
-    /// A daemon is ready when none of its plugins is out.
-    init(role: Role, plugins: PluginRuntime) {
-        let statuses = plugins.instances.map(\.status)
+    /// A daemon is ready when none of its plugins is out. One that works with older settings than the
+    /// file has is not out.
+    init(role: Role, plugins: PluginRuntime, configuration: ConfigurationDifference) {
+        var statuses = plugins.instances.map(\.status)
         let reasons = statuses.filter { $0.state != "healthy" }
             .map { "plugin \($0.name): \($0.state): \($0.reason ?? "no reason known")" }
-        self.init(role: role.rawValue, isReady: reasons.isEmpty, reasons: reasons, plugins: statuses)
+        for index in statuses.indices where statuses[index].state == "healthy" {
+            guard let difference = configuration.plugins[statuses[index].name] else { continue }
+            statuses[index].state = difference.state
+            statuses[index].reason = difference.reason
+        }
+        self.init(
+            role: role.rawValue, isReady: reasons.isEmpty, reasons: reasons, plugins: statuses,
+            restartNeeded: configuration.restartNeeded, configurationMistakes: configuration.mistakes)
     }
 }

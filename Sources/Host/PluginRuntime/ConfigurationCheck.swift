@@ -1,3 +1,4 @@
+import JSONModel
 import Logging
 import ProviderKit
 
@@ -31,8 +32,9 @@ public struct ConfigurationCheck: Sendable {
     public enum Depth: Sendable {
         /// Their files are opened and described.
         case files
-        /// Also an instance of each is made with its settings and ended again (the ABI forbids IO in both), and the
-        /// capabilities that the role needs are looked for.
+        /// Also the settings of each are held against its schema, of the manifest if there is one. Only where that finds
+        /// nothing, the plugin judges them itself, and an instance is made with them and ended again (the ABI forbids
+        /// IO in all three). The capabilities that the role needs are looked for.
         case instances
     }
 
@@ -46,17 +48,22 @@ public struct ConfigurationCheck: Sendable {
     public init(path: String, depth: Depth, logger: Logger) async {
         do {
             let text = try HostConfiguration.readText(path)
-            let (configuration, mistakes) = try HostConfiguration.review(text, name: path)
-            errors = mistakes
-            guard let configuration else { return }
+            let review = try ConfigurationReview(text, name: path)
+            errors = review.mistakes
+            guard let configuration = review.configuration else { return }
             var loader = PluginLoader(policy: configuration.trust, role: configuration.role, logger: logger)
             let directory = configuration.effectivePluginDirectory
             for entry in configuration.plugins {
                 do {
-                    let image = try loader.load(entry.file(in: directory))
-                    plugins.append(try await inspect(entry, image, depth: depth, logger: logger))
+                    let file = try loader.verify(entry.file(in: directory))
+                    if depth == .instances {
+                        try await tryInstance(entry, file, review, &loader, logger)
+                    } else {
+                        plugins.append(PluginSummary(entry, try loader.load(file)))
+                    }
                 } catch {
-                    errors += Self.lines(of: error, path: path, line: entry.line)
+                    errors += String(describing: error).split(separator: "\n")
+                        .map { review.line(entry.line, String($0)) }
                 }
             }
             // With a faulty plugin or role in the list, a missing capability would be a second report of one mistake.
@@ -69,10 +76,17 @@ public struct ConfigurationCheck: Sendable {
         }
     }
 
-    private mutating func inspect(
-        _ entry: PluginEntry, _ image: PluginImage, depth: Depth, logger: Logger
-    ) async throws -> PluginSummary {
-        guard depth == .instances else { return PluginSummary(entry, image) }
+    private mutating func tryInstance(
+        _ entry: PluginEntry, _ file: VerifiedPlugin, _ review: ConfigurationReview, _ loader: inout PluginLoader,
+        _ logger: Logger
+    ) async throws {
+        // What the schema finds, the plugin would find a second time.
+        if let manifest = file.manifest, try refuses(manifest.configurationSchema, entry, review) { return }
+        let image = try loader.load(file)
+        if file.manifest == nil, try refuses(image.descriptor.configurationSchema, entry, review) { return }
+        let mistakes = try Self.judgement(of: image, on: entry)
+        errors += review.lines(mistakes, in: entry)
+        guard mistakes.isEmpty else { return }
         let instance = try await PluginInstance(image: image, entry: entry, logger: logger)
         let offered = instance.offered
         instance.close()
@@ -86,18 +100,39 @@ public struct ConfigurationCheck: Sendable {
             }
             answered.insert(identifier)
         }
-        return PluginSummary(entry, image)
+        plugins.append(PluginSummary(entry, image))
+    }
+
+    /// Whether the schema finds mistakes in the settings.
+    private mutating func refuses(
+        _ document: JSONValue?, _ entry: PluginEntry, _ review: ConfigurationReview
+    ) throws -> Bool {
+        guard let document else { return false }
+        let schema: JSONSchema
+        do {
+            schema = try JSONSchema(compiling: document)
+        } catch {
+            throw HostError(.plugin, "plugin \(entry.name): its configurationSchema cannot be used: \(error)")
+        }
+        let found = review.mistakes(in: entry, by: schema)
+        errors += found
+        return !found.isEmpty
+    }
+
+    /// What the plugin itself finds without making an instance; nothing if it leaves that to its `create`.
+    private static func judgement(of image: PluginImage, on entry: PluginEntry) throws -> [JSONSchema.Mistake] {
+        do {
+            return try image.validate(entry.configuration).map { .init(path: $0.path, message: $0.message) }
+        } catch let error as ProviderError where error.code == .unsupported {
+            return []
+        } catch {
+            throw HostError(.plugin, "plugin \(entry.name) (\(image.path)): \(ProviderError(error).message)")
+        }
     }
 
     private static func missing(_ identifier: String, _ role: Role, _ plugins: [PluginSummary]) -> String {
         let offered = plugins.map { "\($0.name): \($0.capabilities.joined(separator: " "))" }
         return "plugins: none offers \(identifier), which the role \(role.rawValue) needs; the list offers "
             + (offered.isEmpty ? "nothing" : offered.joined(separator: ", "))
-    }
-
-    /// A plugin may write several lines; each is shown as one of ours.
-    private static func lines(of error: any Error, path: String, line: Int?) -> [String] {
-        String(describing: error).split(separator: "\n")
-            .map { "\(path): " + (line.map { "line \($0): " } ?? "") + $0 }
     }
 }

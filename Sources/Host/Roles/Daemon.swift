@@ -23,15 +23,21 @@ public enum Daemon {
     /// - Throws: ``HostError`` for anything a person has to correct before the daemon can start.
     public static func run(configurationPath: String) async throws {
         let configuration = try HostConfiguration.load(path: configurationPath)
-        let logger = makeLogger(configuration)
+        // From here on SIGHUP does not end the process; one that comes before the role runs is kept.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
+        let logLevel = LiveLogLevel(Logger.Level(rawValue: configuration.logLevel) ?? .info)
+        let logger = makeLogger(configuration, logLevel)
         let metrics = PrometheusRegistry()
         MetricsSystem.bootstrap(metrics)
         let plugins = try await PluginRuntime(
             configuration.plugins, directory: configuration.effectivePluginDirectory, trust: configuration.trust,
             role: configuration.role, logger: logger)
+        let reloader = ConfigurationReloader(
+            path: configurationPath, plugins: plugins, running: RunningConfiguration(configuration),
+            logLevel: logLevel, hangups: hangups, logger: logger)
         let outcome: Result<Void, any Error>
         do {
-            outcome = .success(try await run(configuration, plugins, metrics, logger))
+            outcome = .success(try await run(configuration, plugins, reloader, metrics, logger))
         } catch {
             outcome = .failure(error)
         }
@@ -41,8 +47,8 @@ public enum Daemon {
     }
 
     private static func run(
-        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ metrics: PrometheusRegistry,
-        _ logger: Logger
+        _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ reloader: ConfigurationReloader,
+        _ metrics: PrometheusRegistry, _ logger: Logger
     ) async throws {
         let clientConfiguration = try loadClientConfiguration(configuration)
         let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
@@ -57,11 +63,12 @@ public enum Daemon {
         logger.notice("started", metadata: ["role": .string(configuration.role.rawValue)])
         // Looked at until the role has ended: what comes first in the list ends last.
         let status = StatusServer(settings: configuration.observability, metrics: metrics, logger: logger) {
-            DaemonStatus(role: configuration.role, plugins: plugins)
+            DaemonStatus(
+                role: configuration.role, plugins: plugins, configuration: reloader.running.difference)
         }
         var group = ServiceGroupConfiguration(
-            services: [.init(service: status), .init(service: role)], gracefulShutdownSignals: [.sigterm, .sigint],
-            logger: logger)
+            services: [.init(service: status), .init(service: reloader), .init(service: role)],
+            gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         // After this the process goes, whatever still runs; a gateway first lets its load balancer turn away.
         let drain = configuration.role == .gateway ? configuration.gateway.drainSeconds : 0
         group.maximumGracefulShutdownDuration = .seconds(drain + 30)
@@ -78,11 +85,9 @@ public enum Daemon {
         logger.notice("stopped", metadata: ["role": .string(configuration.role.rawValue)])
     }
 
-    private static func makeLogger(_ configuration: HostConfiguration) -> Logger {
-        let level = Logger.Level(rawValue: configuration.logLevel) ?? .info
-        LoggingSystem.bootstrap(StreamLogHandler.standardError)
+    private static func makeLogger(_ configuration: HostConfiguration, _ level: LiveLogLevel) -> Logger {
+        LoggingSystem.bootstrap { LiveLogHandler(StreamLogHandler.standardError(label: $0), level: level) }
         var logger = Logger(label: "egress-host.\(configuration.role.rawValue)")
-        logger.logLevel = level
         if !configuration.nodeName.isEmpty { logger[metadataKey: "node"] = .string(configuration.nodeName) }
         return logger
     }

@@ -78,8 +78,8 @@ public struct JSONSchemaError: Error, Sendable, Equatable, CustomStringConvertib
     public var description: String { pointer.isEmpty ? "schema: \(message)" : "schema \(pointer): \(message)" }
 }
 
-/// JSON Pointer parts (RFC 6901).
-enum JSONPointer {
+/// JSON Pointers (RFC 6901) and their parts.
+public enum JSONPointer {
     static func escape(_ name: String) -> String {
         guard name.utf8.contains(where: { $0 == UInt8(ascii: "~") || $0 == UInt8(ascii: "/") }) else { return name }
         var escaped = ""
@@ -93,8 +93,8 @@ enum JSONPointer {
         return escaped
     }
 
-    /// The parts of a pointer; nil if it is none.
-    static func parts(_ pointer: String) -> [String]? {
+    /// The names and indices that a pointer goes through, unescaped; nil if it is no pointer. The empty one has none.
+    public static func parts(_ pointer: String) -> [String]? {
         guard !pointer.isEmpty else { return [] }
         guard pointer.hasPrefix("/") else { return nil }
         return pointer.dropFirst().split(separator: "/", omittingEmptySubsequences: false).map { part in

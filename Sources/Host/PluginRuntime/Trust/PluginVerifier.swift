@@ -155,11 +155,12 @@ struct PluginLoader {
         self.init(LoadingRules(policy: policy, role: role), logger: logger)
     }
 
-    /// Judges a file that another process will load.
+    /// Judges a file that another process will load, or that ``load(_:)`` shall.
     ///
     /// - Throws: ``HostError`` for a file that the policy refuses.
-    func verify(_ path: String) throws {
-        _ = try verifier.verify(path)
+    @discardableResult
+    func verify(_ path: String) throws -> VerifiedPlugin {
+        try verifier.verify(path)
     }
 
     /// - Throws: ``HostError`` for a file that the policy refuses or that is no plugin.
@@ -169,10 +170,18 @@ struct PluginLoader {
             image.path = path
             return image
         }
-        let plugin = try verifier.verify(path, file)
-        for warning in plugin.warnings { logger.warning("plugin \(path) \(warning)") }
+        return try load(try verifier.verify(path, file))
+    }
+
+    /// - Throws: ``HostError`` for a file that is no plugin.
+    mutating func load(_ plugin: VerifiedPlugin) throws -> PluginImage {
+        if var image = images[plugin.file.identity] {
+            image.path = plugin.path
+            return image
+        }
+        for warning in plugin.warnings { logger.warning("plugin \(plugin.path) \(warning)") }
         let image = try PluginImage(plugin)
-        images[file.identity] = image
+        images[plugin.file.identity] = image
         return image
     }
 }
