@@ -6,7 +6,7 @@ SHELL := /bin/bash
 CONFIGURATION ?= debug
 TREE := $(CURDIR)/build
 PRODUCTS := $(CURDIR)/.build/$(CONFIGURATION)
-SWIFT_SOURCES := Package.swift Sources Plugins Tests
+SWIFT_SOURCES := Package.swift SDK/Package.swift Sources Plugins Tests
 
 # The CNI executable is static and opens no shared object; the linker cannot know.
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }

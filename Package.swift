@@ -123,7 +123,8 @@ let package = Package(
         .executable(name: "egressctl", targets: ["egressctl"]),
         .executable(name: "egress-provider-check", targets: ["egress-provider-check"]),
         .executable(name: "kube-egress-cni", targets: ["kube-egress-cni"]),
-        // For authors of plugins in packages of their own; docs/writing-a-provider.md.
+        // For authors of plugins in packages of their own; docs/writing-a-provider.md. SDK/Package.swift has the same
+        // product for who has a checkout.
         .library(name: "ProviderSDK", type: .static, targets: ["JSONModel", "ProviderAPI", "ProviderKit"]),
     ] + pluginNames.map { .library(name: $0, type: .dynamic, targets: [$0]) },
     dependencies: [

@@ -165,7 +165,7 @@ import Testing
         try await withFolder { folder in
             let made = try await new(["Mine", "--kind", "tunnel", "--sdk", folder.path], in: folder)
             #expect(made.status == 1)
-            #expect(made.output.contains("there is no Package.swift of egress-gateway"), "\(made.output)")
+            #expect(made.output.contains("is no checkout of egress-gateway"), "\(made.output)")
             #expect(try content(folder) == [])
         }
     }

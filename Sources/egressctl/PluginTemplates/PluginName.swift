@@ -23,7 +23,7 @@ enum PluginName {
         }
         guard !taken.contains(name), !sdk.declares(name) else {
             throw HostError(
-                .configuration, "\"\(name)\" is the name of a module or type of the SDK; take another one")
+                .configuration, "\"\(name)\" is a name of egress-gateway's own (module, type or plugin)")
         }
     }
 }

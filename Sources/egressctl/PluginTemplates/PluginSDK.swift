@@ -24,7 +24,8 @@ enum PluginSDK {
         }
         let path = URL(filePath: text).resolvingSymlinksInPath().path
         guard Self.isCheckout(path) else {
-            throw HostError(.configuration, "--sdk \(text): there is no Package.swift of egress-gateway in it")
+            throw HostError(
+                .configuration, "--sdk \(text): is no checkout of egress-gateway: it has no SDK/Package.swift")
         }
         guard !path.contains(where: { "\"\\\n".contains($0) }) else {
             throw HostError(.configuration, "--sdk \(text): a path with a quote or a backslash cannot be used")
@@ -35,7 +36,8 @@ enum PluginSDK {
     /// The expression for `dependencies` in a Package.swift.
     var dependency: String {
         switch self {
-        case .folder(let path): ".package(path: \"\(path)\")"
+        // Not the package above it: SwiftPM would check out all that the project depends on, and the SDK needs none.
+        case .folder(let path): ".package(path: \"\(path)/SDK\")"
         case .repository(let url): ".package(url: \"\(url)\", branch: \"main\")"
         }
     }
@@ -43,15 +45,15 @@ enum PluginSDK {
     /// What SwiftPM calls the package: the last part of path or URL.
     var identity: String {
         switch self {
-        case .folder(let path): return URL(filePath: path).lastPathComponent
+        case .folder: return "SDK"
         case .repository(let url):
             let last = url.split(whereSeparator: { "/:".contains($0) }).last.map(String.init) ?? url
             return last.hasSuffix(".git") ? String(last.dropLast(4)) : last
         }
     }
 
-    /// Whether the package has a target, product or plugin of this name, which a dependent then cannot have; false where
-    /// only a download could tell.
+    /// Whether the project has a target, product or plugin of this name, which would be mistaken for the new one; false
+    /// where only a download could tell.
     func declares(_ name: String) -> Bool {
         guard case .folder(let path) = self, let manifest = Self.manifest(path) else { return false }
         return manifest.contains("\"\(name)\"")
@@ -69,7 +71,7 @@ enum PluginSDK {
     }
 
     private static func isCheckout(_ path: String) -> Bool {
-        manifest(path)?.contains("name: \"ProviderSDK\"") == true
+        manifest("\(path)/SDK")?.contains("name: \"ProviderSDK\"") == true
     }
 
     private static func manifest(_ path: String) -> String? {
