@@ -55,7 +55,7 @@ import Testing
         }
         var bad = items[0]
         bad["id"] = "bad"
-        bad["interface"] = "none0"
+        bad["namespace"] = .string("\(pods[0].path)-none")
         try await check(
             "CNIChain",
             ["capabilities": ["pod-network/1": ["items": .array(items), "invalidItems": .array([bad])]]])

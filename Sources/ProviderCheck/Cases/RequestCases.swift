@@ -181,7 +181,7 @@ enum RequestCases {
                                     "\(verb.what) answers a wrong request with \(answer.summary) beside other calls")
                             }
                             _ = instance.rawCapability(Data(verb.capability.utf8))
-                            instance.cancel(UInt64(thread))
+                            instance.cancel(.max - UInt64(thread))
                         } catch {
                             first.withLock { $0 = $0 ?? error }
                         }
