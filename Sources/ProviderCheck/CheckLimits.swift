@@ -9,7 +9,7 @@ enum CheckLimits {
     /// Calls that ask for nothing must complete within this.
     static let emptyCall = Duration.seconds(5)
     /// So long a second completion or a late call is awaited.
-    static let grace = Duration.milliseconds(100)
+    static let grace = Duration.milliseconds(50)
     /// Threads that call at the same time.
     static let threads = 8
     /// Rounds of the cases that look for growth, and of those that let caches fill before.

@@ -83,11 +83,13 @@ enum ConfigurationCases {
                 }
                 try require(code == egp_code(EGP_OK) || !message.isEmpty, "does not say what is wrong in \(text)")
             }
+            try instance.destroy()
+            let fresh = try context.makeInstance(loaded)
             for settings in context.settings.liveConfigs {
-                let (code, message) = try apply(reconfigure, instance, settings.json())
+                let (code, message) = try apply(reconfigure, fresh, settings.json())
                 try require(code == egp_code(EGP_OK), "answers \(code) (\(message)) to \(settings) of liveConfigs")
             }
-            try instance.destroy()
+            try fresh.destroy()
         },
     ]
 
