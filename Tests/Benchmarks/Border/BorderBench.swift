@@ -16,7 +16,8 @@ enum BorderBench {
             await forms.close()
             exit(tell(Report(costs: measurement.costs)) ? 0 : 1)
         } catch {
-            fputs("border-bench: \(error)\n", stderr)
+            var message = "border-bench: \(error)\n"
+            message.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
             exit(2)
         }
     }
