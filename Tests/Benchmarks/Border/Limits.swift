@@ -7,8 +7,8 @@ struct Limit {
 
     var isHeld: Bool { measured < bound }
 
-    /// All limits. The first two are requirements; the others are measured figures with a wide margin, so that they
-    /// break when the way to a plugin changes its kind, not when the machine has a bad day.
+    /// All limits. The first two are requirements; the others are bounds of the design, chosen to break when the way to
+    /// a plugin changes its kind (a process or an image for each call, or no gain from a batch).
     ///
     /// - Parameter cost: nanoseconds of a call.
     static func all(_ cost: (Form, Shape) -> Double) -> [Limit] {
