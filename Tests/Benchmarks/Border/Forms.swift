@@ -6,13 +6,14 @@ import ProviderKit
 
 /// A way to the same work.
 enum Form: String, CaseIterable {
-    case direct, coded, inProcess, process
+    case direct, coded, inProcess, checked, process
 
     var title: String {
         switch self {
         case .direct: "direct Swift call"
         case .coded: "direct, with the border's JSON"
         case .inProcess: "in process"
+        case .checked: "in process, checking: full"
         case .process: "child process"
         }
     }
@@ -37,10 +38,11 @@ struct Forms {
             Self.loaded.map(Self.entry), directory: folder, trust: TrustPolicy(level: .any), logger: logger)
     }
 
-    private static let loaded: [Form] = [.inProcess, .process]
+    private static let loaded: [Form] = [.inProcess, .checked, .process]
 
     private static func entry(_ form: Form) -> PluginEntry {
         var entry = PluginEntry(name: form.rawValue, path: "libMemoryTunnel.so", configuration: Data("{}".utf8))
+        if form == .checked { entry.checking = .full }
         if form == .process {
             entry.isolation = .process(memoryLimitMiB: PluginIsolation.defaultMemoryLimitMiB)
         }
@@ -61,7 +63,7 @@ struct Forms {
                 let answer = try JSONEncoder().encode(BatchResult(items: results))
                 return try JSONDecoder().decode(BatchResult<Tunnel.Observed>.self, from: answer).items
             }
-        case .inProcess, .process:
+        case .inProcess, .checked, .process:
             guard let instance = runtime.instances.first(where: { $0.name == form.rawValue }),
                 let capability = instance.capability(Tunnel.self, timeout: Self.timeout)
             else { throw BenchError(message: "form \(form.rawValue): its plugin offers no \(Tunnel.identifier)") }

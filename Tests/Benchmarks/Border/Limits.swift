@@ -34,6 +34,9 @@ struct Limit {
             Limit(
                 claim: "a single call to a child process, in calls in process",
                 measured: ratio(.process, .single, to: .inProcess), bound: 20),
+            Limit(
+                claim: "a single call with checking: full, in calls with checking: basic",
+                measured: ratio(.checked, .single, to: .inProcess), bound: 20),
         ]
     }
 }
