@@ -12,13 +12,14 @@ SWIFT_SOURCES := Package.swift SDK/Package.swift Sources Plugins Tests
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
 .PHONY: help setup build demo demo-down test test-vm test-bundle unit-test azure-sdk-test \
-  end-to-end-test provider-check lint format clean
+  end-to-end-test provider-check bench lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
 	@echo 'make provider-check  hold all plugins, and a zoo of broken ones, to the plugin contract (root)'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
+	@echo 'make bench      measure what a call to a plugin costs, as ratios with limits (builds for release)'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
 	@echo 'make demo-down  remove what a kept or interrupted demo left'
 	@echo 'make lint       check the format of all Swift sources; make format applies it'
@@ -69,6 +70,12 @@ provider-check: require-root setup
 
 end-to-end-test:
 	@EGRESS_INSTALL_TREE=$(TREE) swift test --skip-build --no-parallel --filter '^EndToEndTests'
+
+# Release, because a debug build costs many times as much, and not in proportion. Figures: docs/benchmarks.md.
+bench: setup
+	@echo 'bench: compiling (release); a first build takes some minutes'
+	@for product in egress-host MemoryTunnel border-bench; do swift build -c release --quiet --product $$product; done
+	@.build/release/border-bench
 
 lint:
 	@swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) && echo 'lint: clean'

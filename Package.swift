@@ -48,14 +48,14 @@ func systemLibrary(_ name: String, pkgConfig: String, debianPackage: String) -> 
 
 /// A plugin is two targets: the provider (ordinary Swift, tested directly) and the entry (one file, the exported
 /// symbol), so that a test binary may link many providers without a duplicate symbol.
-func plugin(_ name: String, dependencies: [Target.Dependency]) -> [Target] {
+func plugin(_ name: String, dependencies: [Target.Dependency], in folder: String = "Plugins") -> [Target] {
     [
         .target(
             name: "\(name)Provider", dependencies: ["ProviderKit"] + dependencies,
-            path: "Plugins/\(name)/Provider", swiftSettings: strict),
+            path: "\(folder)/\(name)/Provider", swiftSettings: strict),
         .target(
             name: name, dependencies: ["ProviderAPI", "ProviderKit", .byName(name: "\(name)Provider")],
-            path: "Plugins/\(name)/Entry", swiftSettings: strict, linkerSettings: pluginLinking),
+            path: "\(folder)/\(name)/Entry", swiftSettings: strict, linkerSettings: pluginLinking),
     ]
 }
 
@@ -114,6 +114,14 @@ let testTargets: [Target] = [
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "JSONModel", "LinuxNet", "ProviderKit", "WireGuardProvider"]),
 ]
 
+// What `make bench` runs: the measuring program, and a provider that does next to nothing in both of its forms.
+let benchmarkTargets: [Target] =
+    plugin("MemoryTunnel", dependencies: [], in: "Tests/Benchmarks") + [
+        .executableTarget(
+            name: "border-bench", dependencies: ["Host", "MemoryTunnelProvider", "ProviderKit", logging],
+            path: "Tests/Benchmarks/Border", swiftSettings: strict)
+    ]
+
 let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]
 
 let package = Package(
@@ -126,7 +134,7 @@ let package = Package(
         // For authors of plugins in packages of their own; docs/writing-a-provider.md. SDK/Package.swift has the same
         // product for who has a checkout.
         .library(name: "ProviderSDK", type: .static, targets: ["JSONModel", "ProviderAPI", "ProviderKit"]),
-    ] + pluginNames.map { .library(name: $0, type: .dynamic, targets: [$0]) },
+    ] + (pluginNames + ["MemoryTunnel"]).map { .library(name: $0, type: .dynamic, targets: [$0]) },
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
@@ -199,7 +207,7 @@ let package = Package(
         + plugin("WireGuard", dependencies: ["JSONModel", "LinuxNet"])
         + plugin("VXLAN", dependencies: ["CMnl", "CSodium", "JSONModel", "LinuxNet"])
         + plugin("CNIChain", dependencies: ["JSONModel", "LinuxNet"])
-        + testTargets,
+        + testTargets + benchmarkTargets,
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11
 )

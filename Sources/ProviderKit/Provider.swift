@@ -205,7 +205,7 @@ private func decodeRequest<Item: Codable & Sendable & Identified>(
 ) throws -> BatchRequest<Item> {
     let request: BatchRequest<Item>
     do {
-        request = try JSONDecoder().decode(BatchRequest<Item>.self, from: body)
+        request = try BatchRequest<Item>(json: body)
     } catch let error as DecodingError {
         throw ProviderError(.invalid, "request: \(mistakes(contract, verb, body) ?? error.oneLine)")
     }

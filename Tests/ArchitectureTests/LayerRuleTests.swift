@@ -26,6 +26,9 @@ import Testing
         "VXLAN": ["ProviderAPI", "ProviderKit", "VXLANProvider"],
         "CNIChainProvider": ["JSONModel", "ProviderKit", "LinuxNet"],
         "CNIChain": ["ProviderAPI", "ProviderKit", "CNIChainProvider"],
+        "MemoryTunnelProvider": ["ProviderKit"],
+        "MemoryTunnel": ["ProviderAPI", "ProviderKit", "MemoryTunnelProvider"],
+        "border-bench": ["Host", "MemoryTunnelProvider", "ProviderKit"],
         "ProviderCheck": ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit"],
         "egress-host": ["Host"],
         "egress-provider-check": ["ProviderCheck"],
@@ -37,12 +40,19 @@ import Testing
     static let lean = [
         "JSONModel", "ProviderKit", "LinuxNet", "AzureARM", "AzureLBProvider", "AzureLB", "AzureVMSSProvider",
         "AzureVMSS", "WireGuardProvider", "WireGuard", "VXLANProvider", "VXLAN", "CNIChainProvider",
-        "CNIChain", "kube-egress-cni",
+        "CNIChain", "MemoryTunnelProvider", "MemoryTunnel", "border-bench", "kube-egress-cni",
     ]
 
     static func folder(_ module: String) -> URL {
         let root = Repository.root
         if module == "AzureARM" { return root.appending(path: "Plugins/AzureARM") }
+        let benchmarks = root.appending(path: "Tests/Benchmarks")
+        switch module {
+        case "border-bench": return benchmarks.appending(path: "Border")
+        case "MemoryTunnel": return benchmarks.appending(path: "MemoryTunnel/Entry")
+        case "MemoryTunnelProvider": return benchmarks.appending(path: "MemoryTunnel/Provider")
+        default: break
+        }
         for plugin in Repository.plugins {
             if module == plugin { return root.appending(path: "Plugins/\(plugin)/Entry") }
             if module == "\(plugin)Provider" { return root.appending(path: "Plugins/\(plugin)/Provider") }

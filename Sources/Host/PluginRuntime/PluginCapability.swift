@@ -32,7 +32,7 @@ public struct PluginCapability<Contract: CapabilityContract>: CapabilityClient {
     ) async throws -> [ItemResult<Observed>] {
         let operation = PluginOperation.verb(capability: Contract.identifier, verb)
         let answer = try await plugin.call(
-            operation, try JSONEncoder().encode(request), items: request.items.map(\.id), timeout: timeout)
+            operation, try request.json(), items: request.items.map(\.id), timeout: timeout)
         return try plugin.decode(BatchResult<Observed>.self, answer, operation).items
     }
 }
