@@ -19,7 +19,7 @@ struct StallDetector: Sendable {
     /// Bytes of messages that carry no data: keepalive, cookie reply, handshake response, and sums of them.
     private static let signalling: Set<UInt64> = [32, 64, 92, 124, 156]
 
-    private let shortestPatience: Duration
+    private var shortestPatience: Duration
     private(set) var patience: Duration
     private var received: UInt64?
     private var sent: UInt64 = 0
@@ -37,8 +37,15 @@ struct StallDetector: Sendable {
     ///
     /// - Parameters:
     ///   - hasSession: Whether there was a handshake since the peer was added.
+    ///   - patience: The configured one, if it may have changed; nil: as at the start.
     /// - Returns: Whether to shake hands anew now. The peer's counters start at zero then.
-    mutating func observe(received: UInt64, sent: UInt64, hasSession: Bool, at now: HostInstant) -> Bool {
+    mutating func observe(
+        received: UInt64, sent: UInt64, hasSession: Bool, patience configured: Duration? = nil, at now: HostInstant
+    ) -> Bool {
+        if let configured, configured != shortestPatience {
+            shortestPatience = configured
+            patience = configured
+        }
         guard let lastReceived = self.received, received >= lastReceived, sent >= self.sent else {
             // The first reading, or somebody else made the peer anew.
             remember(received, sent)

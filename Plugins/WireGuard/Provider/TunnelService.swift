@@ -17,14 +17,13 @@ struct TunnelService: CapabilityProvider {
 
     init(worker: TunnelWorker) {
         self.worker = worker
-        watcher = TunnelWatcher(
-            host: worker.host, node: worker.node, stallSeconds: worker.settings.stallSeconds)
+        watcher = TunnelWatcher(host: worker.host, node: worker.node, settings: worker.settings)
     }
 
     func ensure(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
         await context.each(items, parallelism: Self.parallelism, describe: ProviderError.from) {
             [worker, watcher] item in
-            let spec = try TunnelSpec(item, settings: worker.settings)
+            let spec = try TunnelSpec(item, settings: worker.settings.current)
             return try await turns.attempt("\(item.namespace) \(item.link)") {
                 let (observed, address) = try await worker.node.run { try worker.ensure(spec) }
                 switch spec.end {

@@ -6,7 +6,7 @@ import ProviderKit
 struct TunnelWorker: Sendable {
     /// The node's own namespace: the home of UDP sockets and of links in the making.
     let node: NetworkNamespace
-    let settings: WireGuardSettings
+    let settings: LiveSettings
     let forms: TunnelForms
     let host: ProviderHost
 
@@ -119,7 +119,7 @@ struct TunnelWorker: Sendable {
     /// What the tunnel's MTU shall be, in bytes. A pod end's packets leave by the link that leads to its endpoint, a
     /// gateway end's by the node's default route.
     private func mtu(for spec: TunnelSpec) throws -> Int {
-        if let mtu = settings.mtu { return mtu }
+        if let mtu = settings.current.mtu { return mtu }
         let node = try RouteSocket.openBlocking(in: node)
         let index: UInt32?
         switch spec.end {

@@ -6,11 +6,12 @@ import ProviderKit
 #endif
 
 /// `tunnel/1` by WireGuard, in the kernel or in wireguard-go processes.
-public struct WireGuardProvider: ProbingProvider {
+public struct WireGuardProvider: ProbingProvider, ReconfigurableProvider {
     public static let descriptor = ProviderDescriptor(
         name: "WireGuard", version: "0.1.0", kind: .tunnel, capabilities: [Tunnel.identifier],
         configurationSchema: WireGuardSettings.schema)
 
+    private let settings: LiveSettings
     private let tunnels: TunnelService
     private let forms: TunnelForms
     private let node: NetworkNamespace
@@ -21,14 +22,19 @@ public struct WireGuardProvider: ProbingProvider {
 
     /// - Parameter node: The namespace that UDP sockets live in; another one than the process's only in tests.
     init(host: ProviderHost, configuration: Data, node: NetworkNamespace) throws {
-        let settings = try WireGuardSettings(json: configuration)
-        forms = TunnelForms(settings)
+        settings = LiveSettings(try WireGuardSettings(json: configuration))
+        forms = TunnelForms(settings.current)
         self.node = node
         tunnels = TunnelService(worker: TunnelWorker(node: node, settings: settings, forms: forms, host: host))
     }
 
     public static func checkSettings(_ configuration: Data) throws {
         _ = try WireGuardSettings(json: configuration)
+    }
+
+    /// Takes `stallSeconds` and `persistentKeepaliveSeconds`; pod ends that exist have them within about a second.
+    public func reconfigure(_ configuration: Data) throws {
+        try settings.replace(with: try WireGuardSettings(json: configuration))
     }
 
     /// Which back end would carry a new tunnel.
