@@ -14,20 +14,17 @@ import Testing
     private static let isRoot = geteuid() == 0
     private static let needsRoot: Comment = "makes network namespaces: needs root"
 
-    /// Runs all cases, prints the counts and wants none to fail but exactly the known ones.
+    /// Runs all cases, prints the counts and wants none to fail.
     private func check(
-        _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil,
-        knownBreaches: Set<String> = []
+        _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil
     ) async throws {
         let file = path ?? Validator.products.appending(path: "lib\(plugin).so").path
         let run = try await Validator.run(file, config: config, in: namespace)
         print("provider-check \(plugin): \(ReportPage.summary(run.reports))")
-        for report in run.reports where report.outcome == .failed && !knownBreaches.contains(report.name) {
+        for report in run.reports where report.outcome == .failed {
             Issue.record("\(plugin) fails \(report.name): \(report.reason ?? "") \(report.output ?? "")")
         }
-        #expect(run.status == (knownBreaches.isEmpty ? 0 : 1), "\(run.reports.isEmpty ? run.output : "")")
-        // One that has been mended is no longer to be excused.
-        #expect(run.names(.failed).isSuperset(of: knownBreaches))
+        #expect(run.status == 0, "\(run.reports.isEmpty ? run.output : "")")
         #expect(run.names(.passed).isSuperset(of: ["ensure-is-idempotent", "remove-removes", "fuzz-json"]))
     }
 
@@ -70,9 +67,7 @@ import Testing
                 "config": config, "http": ["forward": [.string(client.endpoint)]],
                 "capabilities": .object([capability: AzureItems.of(capability)]),
             ]
-            // AzureVMSS answers a status without items with no item: it does not search the scale sets of its group.
-            try await check(
-                plugin, config, knownBreaches: plugin == "AzureVMSS" ? ["status-lists-what-exists"] : [])
+            try await check(plugin, config)
         }
     }
 

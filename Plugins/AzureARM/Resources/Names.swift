@@ -21,6 +21,11 @@ public enum Names {
     /// Whether an ipConfiguration is one of ours.
     public static func isManaged(_ name: String) -> Bool { name.lowercased().hasPrefix(ownPrefix) }
 
+    /// The UID that a managed name was made from; nil if the name is not one of ours.
+    public static func uid(ofManaged name: String) -> String? {
+        isManaged(name) && name.utf8.count > ownPrefix.utf8.count ? String(name.dropFirst(ownPrefix.count)) : nil
+    }
+
     /// Stands for `properties.uniqueId` with pools of standalone machines: the version 3 UUID (RFC 9562 section 5.3) of
     /// the pool's name. The name's case matters.
     public static func virtualMachinePoolID(_ poolName: String) -> String {

@@ -13,6 +13,15 @@ public struct ScaleSetPool: Sendable, Equatable {
     public var taggedPrefixLength: Int? {
         tag(Names.prefixLengthTag, of: resource.body).flatMap { Int($0) }
     }
+
+    /// Whether AKS has tagged the scale set as a node pool of a cluster.
+    public var isNodePool: Bool { tag(Names.poolTag, of: resource.body) != nil }
+
+    /// The ipConfigurations of the model's network interfaces.
+    public var modelConfigurations: [JSONValue] {
+        let path = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"
+        return (resource.body[path]?.elements ?? []).flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
+    }
 }
 
 /// What became of looking for a pool.
@@ -57,6 +66,13 @@ public struct PoolDirectory: Sendable {
             }
         }
         return result
+    }
+
+    /// Every scale set of our resource group, a gateway pool or not: one list call.
+    public func all(deadline: HostInstant) async throws -> [ScaleSetPool] {
+        let scaleSets = client.configuration.id("Microsoft.Compute", ["virtualMachineScaleSets"])
+        return try await client.list(scaleSets, version: APIVersion.compute, deadline: deadline)
+            .compactMap { try? pool(ARMResource(body: $0)) }
     }
 
     private func find(

@@ -178,10 +178,12 @@ public struct AzureNodePool: CapabilityProvider {
 
     // MARK: - Status
 
-    /// Reads only. Items that the pool does not have are reported without `observed`.
+    /// Reads only. Items that the pool does not have are reported without `observed`. Without items: every
+    /// configuration that our resource group has something of.
     public func status(
         _ items: [PoolReference], _ context: CallContext
     ) async throws -> [ItemResult<NodePool.Observed>] {
+        guard !items.isEmpty else { return try await statusOfAll(context) }
         let pools = try await directory.find(Set(items.map(\.pool)), deadline: context.deadline)
         var results: [String: ItemResult<NodePool.Observed>] = [:]
         for (selector, members) in Dictionary(grouping: items, by: \.pool) {
@@ -201,16 +203,36 @@ public struct AzureNodePool: CapabilityProvider {
         return items.map { results[$0.id] ?? .failed($0.id, ProviderError(.retry, "pool: was not looked up")) }
     }
 
+    /// Every configuration that has an address on an instance, or only a managed prefix (any more).
+    private func statusOfAll(_ context: CallContext) async throws -> [ItemResult<NodePool.Observed>] {
+        let listed = try await prefixes.list(context)
+        var results: [String: ItemResult<NodePool.Observed>] = [:]
+        for pool in try await directory.all(deadline: context.deadline) {
+            // Reading the instances of scale sets that never carried a gateway would cost two calls for each of them.
+            let model = pool.modelConfigurations.contains { Names.isManaged($0["name"]?.text ?? "") }
+            guard model || pool.isNodePool else { continue }
+            let instances = try await writer.observe(pool, context)
+            let names =
+                instances.flatMap(\.addresses.secondary.keys)
+                + pool.modelConfigurations.compactMap { $0["name"]?.text }
+            for uid in Set(names.compactMap(Names.uid)) {
+                results[uid] = .ok(uid, try await observe(uid, pool, instances, context))
+            }
+        }
+        for uid in listed.keys.compactMap(Names.uid) where results[uid] == nil {
+            results[uid] = .ok(
+                uid, NodePool.Observed(egressPrefix: prefixes.managed(uid, among: listed)?.block ?? "", nodes: []))
+        }
+        return results.values.sorted { $0.id < $1.id }
+    }
+
     private func observe(
         _ item: String, _ pool: ScaleSetPool, _ instances: [PoolInstance], _ context: CallContext
     ) async throws -> NodePool.Observed? {
         let name = Names.managed(item)
         let nodes = instances.compactMap { $0.addresses.node(named: $0.nodeName, name) }
         guard !nodes.isEmpty else { return nil }
-        let path = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"
-        let child = (pool.resource.body[path]?.elements ?? [])
-            .flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
-            .first { $0["name"]?.text?.lowercased() == name.lowercased() }
+        let child = pool.modelConfigurations.first { $0["name"]?.text?.lowercased() == name.lowercased() }
         let prefixID = child?["properties.publicIPAddressConfiguration.properties.publicIPPrefix.id"]?.text
         var block = nodes.map(\.secondaryIP).joined(separator: ",")
         if let id = prefixID.flatMap(ResourceID.init) { block = try await prefixes.get(id, context)?.block ?? "" }

@@ -24,6 +24,11 @@ struct PrefixKeeper: Sendable {
         return Dictionary(named) { first, _ in first }
     }
 
+    /// The managed prefix of one configuration, if it is among those listed and has addresses.
+    func managed(_ uid: String, among listed: [String: ARMResource]) -> EgressPrefix? {
+        listed[Names.managed(uid).lowercased()].flatMap { read($0.body, managedID(uid)) }
+    }
+
     private func managedID(_ uid: String) -> ResourceID {
         cloud.id("Microsoft.Network", ["publicIPPrefixes", Names.managed(uid)])
     }
