@@ -36,6 +36,6 @@ import Testing
         let error = #expect(throws: ProviderError.self) {
             try CloudConfiguration(pluginConfiguration: Data(#"{"cloudConfig": {}, "colour": 1}"#.utf8))
         }
-        #expect(error?.message == "config.colour: no such field; allowed: cloudConfig")
+        #expect(error?.message == "config.colour: no such field; allowed: cloudConfig, pruneLimit")
     }
 }

@@ -26,18 +26,28 @@ public struct CloudConfiguration: Sendable, Equatable {
     public var credential: Credential
     /// What the client does about failures that pass and about its own pace.
     public var pace: RequestPace
+    /// Resources that belong to no configuration and that one `prune` call may delete.
+    public var pruneLimit = CloudConfiguration.defaultPruneLimit
     /// What was read and does not do what its writer may expect; for the log.
     public var notices: [String]
 
-    /// Reads a plugin's configuration: `{"cloudConfig": PATH}` or `{"cloudConfig": {...fields...}}`.
+    /// The settings of a plugin's entry.
+    static let pluginFields = ["cloudConfig", "pruneLimit"]
+    /// Few enough to be made again by hand if somebody gave a daemon the wrong cluster.
+    public static let defaultPruneLimit = 10
+    static let maximumPruneLimit = 10_000
+
+    /// Reads a plugin's configuration: `{"cloudConfig": PATH}` or `{"cloudConfig": {...fields...}}`, and beside it
+    /// `pruneLimit`.
     ///
     /// - Throws: ``ProviderError`` with `invalid` that names the field, its value and what is allowed.
     public init(pluginConfiguration: Data, surroundings: Surroundings = .process) throws(ProviderError) {
         guard let root = try? JSONValue(json: pluginConfiguration), root.members != nil else {
             throw ProviderError(.invalid, "config: must be an object with the field cloudConfig")
         }
-        if let name = root.members?.keys.filter({ $0 != "cloudConfig" }).min() {
-            throw ProviderError(.invalid, "config.\(name): no such field; allowed: cloudConfig")
+        if let name = root.members?.keys.filter({ !Self.pluginFields.contains($0) }).min() {
+            let allowed = Self.pluginFields.joined(separator: ", ")
+            throw ProviderError(.invalid, "config.\(name): no such field; allowed: \(allowed)")
         }
         switch root["cloudConfig"] {
         case .string(let path): try self.init(fields: Self.fields(ofFile: path), surroundings: surroundings)
@@ -46,6 +56,14 @@ public struct CloudConfiguration: Sendable, Equatable {
         default:
             throw ProviderError(
                 .invalid, "config.cloudConfig: is missing; must be the path of a cloud configuration, or its fields")
+        }
+        if let limit = root["pruneLimit"] {
+            guard let number = limit.int, (0...Self.maximumPruneLimit).contains(number) else {
+                throw ProviderError(
+                    .invalid,
+                    "config.pruneLimit: must be a whole number from 0 to \(Self.maximumPruneLimit); 0 deletes nothing")
+            }
+            pruneLimit = number
         }
     }
 

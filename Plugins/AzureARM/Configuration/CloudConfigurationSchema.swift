@@ -10,7 +10,12 @@ extension CloudConfiguration {
             "cloudConfig": [
                 "description": "Path of a cloud configuration (azure.json), or its fields in place.",
                 "type": ["string", "object"],
-            ]
+            ],
+            "pruneLimit": [
+                "description": "Resources of no configuration that one prune may delete; 0: it only tells of them.",
+                "type": "integer", "minimum": 0, "maximum": .integer(Int64(maximumPruneLimit)),
+                "default": .integer(Int64(defaultPruneLimit)),
+            ],
         ],
     ]
 }

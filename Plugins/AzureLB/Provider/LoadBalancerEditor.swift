@@ -105,23 +105,6 @@ struct LoadBalancerEditor: Sendable {
         return free
     }
 
-    private func isExpected(rule: JSONValue, for item: LoadBalancerItem) -> Bool {
-        LoadBalancerDraft.port(of: rule) != nil && rule["properties.protocol"]?.text?.lowercased() == "udp"
-            && rule["properties.enableFloatingIP"]?.bool == true
-            && ["default", nil].contains(rule["properties.loadDistribution"]?.text?.lowercased())
-            && isReference(
-                rule["properties.frontendIPConfiguration"], to: id.child("frontendIPConfigurations", item.poolID))
-            && isReference(rule["properties.backendAddressPool"], to: id.child("backendAddressPools", item.poolID))
-            && isReference(rule["properties.probe"], to: id.child("probes", item.id))
-    }
-
-    private func isExpected(probe: JSONValue?, for item: LoadBalancerItem) -> Bool {
-        probe?["properties.protocol"]?.text?.lowercased() == "http"
-            && probe?["properties.port"]?.int == item.probe.port
-            && probe?["properties.requestPath"]?.text == item.probe.path
-            && probe?["properties.intervalInSeconds"]?.int == 5 && probe?["properties.probeThreshold"]?.int == 1
-    }
-
     // MARK: - Shapes
 
     private func frontend(_ name: String) -> JSONValue {
@@ -161,8 +144,12 @@ struct LoadBalancerEditor: Sendable {
 
     /// Takes configurations out; frontend and pool go with their last rule, the load balancer with its last frontend.
     ///
-    /// - Parameter poolIDs: the pool's unique id by item id, for items whose rule is gone already.
-    func remove(_ ids: [String], poolIDs: [String: String], from current: JSONValue) -> LoadBalancerEdit {
+    /// - Parameters:
+    ///   - poolIDs: the pool's unique id by item id, for items whose rule is gone already.
+    ///   - sparingJoinedPools: keep a pool that nodes are in, with its frontend: Azure would refuse the whole write.
+    func remove(
+        _ ids: [String], poolIDs: [String: String], from current: JSONValue, sparingJoinedPools: Bool = false
+    ) -> LoadBalancerEdit {
         var draft = LoadBalancerDraft(current, id: id)
         var candidates: [String: String] = [:]
         for item in ids {
@@ -182,6 +169,8 @@ struct LoadBalancerEditor: Sendable {
         where !used.contains(id.child("frontendIPConfigurations", poolID))
             && !used.contains(id.child("backendAddressPools", poolID))
         {
+            let members = draft.pools[poolID]?["properties.backendIPConfigurations"]?.elements ?? []
+            if sparingJoinedPools, !members.isEmpty { continue }
             draft.frontends.remove(poolID)
             draft.pools.remove(poolID)
         }
@@ -218,9 +207,5 @@ struct LoadBalancerEditor: Sendable {
 
     private func reference(_ collection: String, _ name: String) -> JSONValue {
         ["id": .string(id.child(collection, name).description)]
-    }
-
-    private func isReference(_ value: JSONValue?, to target: ResourceID) -> Bool {
-        value?["id"]?.text?.lowercased() == target.description.lowercased()
     }
 }
