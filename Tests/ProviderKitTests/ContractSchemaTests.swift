@@ -58,11 +58,14 @@ struct Specimen: Sendable, CustomTestStringConvertible {
 
     private static func nodePool() throws -> [Specimen] {
         let node = NodePool.Node(nodeName: "gateway-1", primaryIP: "10.1.0.4", secondaryIP: "10.1.0.5")
+        var dualNode = node
+        dualNode.secondaryIPv6 = "fd00::5"
         return [
             try Specimen(
                 NodePool.self, "desired", "all",
                 NodePool.Desired(
-                    id: "u", pool: byScaleSet, publicIPs: true, prefixLength: 31, prefixID: "/subscriptions/s"),
+                    id: "u", pool: byScaleSet, publicIPs: true, prefixLength: 31, prefixID: "/subscriptions/s",
+                    ipFamilies: [.ipv4, .ipv6]),
                 differences: scaleSetPool),
             try Specimen(
                 NodePool.self, "desired", "least",
@@ -72,7 +75,9 @@ struct Specimen: Sendable, CustomTestStringConvertible {
                 NodePool.self, "reference", "by scale set", PoolReference(id: "u", pool: byScaleSet),
                 differences: scaleSetPool),
             try Specimen(
-                NodePool.self, "observed", "all", NodePool.Observed(egressPrefix: "203.0.113.2/31", nodes: [node])),
+                NodePool.self, "observed", "all",
+                NodePool.Observed(
+                    egressPrefix: "203.0.113.2/31", egressPrefixV6: "2001:db8::2/127", nodes: [node, dualNode])),
             try Specimen(NodePool.self, "observed", "least", NodePool.Observed(egressPrefix: "", nodes: [])),
         ]
     }

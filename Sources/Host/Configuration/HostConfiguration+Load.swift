@@ -152,7 +152,9 @@ extension HostConfiguration {
         guard let section = reader.nested("manager") else { return settings }
         section.allowOnly([
             "secretNamespace", "gatewayProbePort", "resyncSeconds", "leaderElection", "leaderElectionNamespace",
+            "broughtPrefixes",
         ])
+        settings.broughtPrefixes = readPrefixes(section)
         settings.leaderElection = section.boolean("leaderElection") ?? settings.leaderElection
         settings.leaderElectionNamespace =
             section.string("leaderElectionNamespace") ?? settings.leaderElectionNamespace

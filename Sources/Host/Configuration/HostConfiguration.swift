@@ -89,6 +89,8 @@ public struct ManagerSettings: Sendable, Equatable {
     public var leaderElection = false
     /// Namespace of the Lease (upstream flag `--leader-election-namespace`).
     public var leaderElectionNamespace = "kube-egress-gateway-system"
+    /// Which prefixes users may bring; nil: all that the daemon's identity may use.
+    public var broughtPrefixes: PrefixAllowList?
 
     public init() {}
 }

@@ -6,7 +6,8 @@ extension GatewayConfigurationSpec {
     init(_ spec: StaticGatewayConfigurationSpec) {
         self.init(
             gatewayNodepoolName: spec.gatewayNodepoolName, gatewayVmssProfile: spec.gatewayVmssProfile,
-            provisionPublicIps: spec.provisionPublicIps, publicIpPrefixId: spec.publicIpPrefixId)
+            provisionPublicIps: spec.provisionPublicIps, publicIpPrefixId: spec.publicIpPrefixId,
+            ipFamilies: spec.ipFamilies)
     }
 
     /// The pool as providers know it.

@@ -92,6 +92,7 @@ struct LoadBalancerController: Sendable {
         status.frontendIp = observed.frontendIP
         status.serverPort = Int32(observed.port)
         status.egressIpPrefix = nodePool?.egressIpPrefix ?? ""
+        status.egressIpv6Prefix = nodePool?.egressIpv6Prefix ?? ""
         return status
     }
 

@@ -30,8 +30,8 @@ struct NodePoolController: Sendable {
     private func provision(_ found: GatewayVMConfiguration) async throws -> Outcome {
         let configuration = try await objects.addFinalizer(GatewayNames.nodePoolFinalizer, to: found)
         do {
-            let desired = Self.desired(configuration)
-            let observed = try await nodePool.ensureOne(desired)
+            try admitPrefix(of: configuration)
+            let observed = try await nodePool.ensureOne(Self.desired(configuration))
             var status = Self.status(configuration.status, observed)
             status.conditions = FailureCondition.setting(
                 FailureCondition.success(
@@ -48,6 +48,20 @@ struct NodePoolController: Sendable {
             await tell(error, about: configuration)
             throw error
         }
+    }
+
+    /// The owner is refused the same way; this is the last gate before the cloud, also for an object that somebody made
+    /// by hand.
+    ///
+    /// - Throws: ``ProviderError`` if the operator has not opened the prefix to the object's namespace.
+    func admitPrefix(of configuration: GatewayVMConfiguration) throws {
+        let prefixID = configuration.spec.publicIpPrefixId
+        guard !prefixID.isEmpty,
+            let refusal = settings.broughtPrefixes?.refusal(of: prefixID, in: configuration.metadata.namespace)
+        else { return }
+        var error = ProviderError(.invalid, "spec.publicIpPrefixId \(refusal)")
+        error.reason = PrefixAllowList.reason
+        throw error
     }
 
     /// A failure that a person can mend goes into the condition, and into one Event when the condition changes.
@@ -71,7 +85,8 @@ struct NodePoolController: Sendable {
         return NodePool.Desired(
             id: configuration.metadata.uid, pool: spec.pool, publicIPs: spec.provisionPublicIps,
             prefixLength: spec.gatewayNodepoolName.isEmpty && spec.provisionPublicIps ? size : nil,
-            prefixID: spec.publicIpPrefixId.isEmpty ? nil : spec.publicIpPrefixId)
+            prefixID: spec.publicIpPrefixId.isEmpty ? nil : spec.publicIpPrefixId,
+            ipFamilies: spec.ipFamilies.isEmpty ? nil : spec.ipFamilies.compactMap(NodePool.IPFamily.init))
     }
 
     /// The status to write, nodes in a stable order.
@@ -80,8 +95,11 @@ struct NodePoolController: Sendable {
     ) -> GatewayVMConfigurationStatus {
         var status = old ?? GatewayVMConfigurationStatus()
         status.egressIpPrefix = observed.egressPrefix
+        status.egressIpv6Prefix = observed.egressPrefixV6 ?? ""
         status.gatewayVMProfiles = observed.nodes.map {
-            GatewayVMProfile(nodeName: $0.nodeName, primaryIP: $0.primaryIP, secondaryIP: $0.secondaryIP)
+            GatewayVMProfile(
+                nodeName: $0.nodeName, primaryIP: $0.primaryIP, secondaryIP: $0.secondaryIP,
+                secondaryIPv6: $0.secondaryIPv6 ?? "")
         }.sorted { $0.nodeName < $1.nodeName }
         return status
     }

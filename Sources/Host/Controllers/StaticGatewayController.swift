@@ -22,7 +22,16 @@ struct StaticGatewayController: Sendable {
             else { return .done }
             if gateway.metadata.deletionTimestamp != nil { return try await delete(gateway) }
             let violations = StaticGatewayRules.violations(gateway.spec)
-            guard violations.isEmpty else { return try await refuse(gateway, violations) }
+            guard violations.isEmpty else {
+                return try await refuse(
+                    gateway, "InvalidSpec", violations.map(\.description).joined(separator: "; "))
+            }
+            let prefixID = gateway.spec.publicIpPrefixId
+            if !prefixID.isEmpty,
+                let refusal = settings.broughtPrefixes?.refusal(of: prefixID, in: gateway.metadata.namespace)
+            {
+                return try await refuse(gateway, PrefixAllowList.reason, "spec.publicIpPrefixId \(refusal)")
+            }
             return try await provision(gateway)
         } catch {
             return Outcome(error, later: .seconds(settings.resyncSeconds))
@@ -31,17 +40,16 @@ struct StaticGatewayController: Sendable {
 
     /// An object that breaks a rule waits for its author: no retry until it changes.
     private func refuse(
-        _ gateway: StaticGatewayConfiguration, _ violations: [StaticGatewayRules.Violation]
+        _ gateway: StaticGatewayConfiguration, _ reason: String, _ message: String
     ) async throws -> Outcome {
-        let message = violations.map(\.description).joined(separator: "; ")
         var status = gateway.status ?? StaticGatewayConfigurationStatus()
         status.conditions = Conditions.setting(
             Condition(
                 type: "Ready", status: "False", observedGeneration: gateway.metadata.generation,
-                reason: "InvalidSpec", message: message), in: status.conditions, now: Timestamp(now()))
+                reason: reason, message: message), in: status.conditions, now: Timestamp(now()))
         // Told once: the write of the condition brings this key back.
         if try await objects.setStatus(status, replacing: gateway.status, on: gateway) {
-            await events.warning(gateway.objectReference, reason: "InvalidSpec", message: message)
+            await events.warning(gateway.objectReference, reason: reason, message: message)
         }
         return .terminal(HostError(.invalidObject, message))
     }
@@ -61,6 +69,7 @@ struct StaticGatewayController: Sendable {
                 status.gatewayServerProfile.ip = observed.frontendIp
                 status.gatewayServerProfile.port = observed.serverPort
                 status.egressIpPrefix = observed.egressIpPrefix
+                status.egressIpv6Prefix = observed.egressIpv6Prefix
                 failure = FailureCondition.failure(
                     in: observed.conditions, generation: balancer.metadata.generation)
             }

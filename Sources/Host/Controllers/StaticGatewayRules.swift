@@ -12,7 +12,7 @@ enum StaticGatewayRules {
 
     /// All broken rules; empty if the spec may be provisioned.
     static func violations(_ spec: StaticGatewayConfigurationSpec) -> [Violation] {
-        poolViolations(spec) + prefixViolations(spec) + routeViolations(spec)
+        poolViolations(spec) + prefixViolations(spec) + routeViolations(spec) + familyViolations(spec)
     }
 
     private static func poolViolations(_ spec: StaticGatewayConfigurationSpec) -> [Violation] {
@@ -63,6 +63,22 @@ enum StaticGatewayRules {
                 field: "spec.publicIpPrefixId",
                 problem: "is \"\(spec.publicIpPrefixId)\"; it must be empty while spec.provisionPublicIps is false")
         ]
+    }
+
+    private static func familyViolations(_ spec: StaticGatewayConfigurationSpec) -> [Violation] {
+        let families = spec.ipFamilies
+        guard !families.isEmpty else { return [] }
+        let allowed = ["IPv4", "IPv6"]
+        guard families.contains("IPv4"), Set(families).count == families.count,
+            families.allSatisfy(allowed.contains)
+        else {
+            return [
+                Violation(
+                    field: "spec.ipFamilies",
+                    problem: "is [\(families.joined(separator: ", "))]; allowed are [IPv4] and [IPv4, IPv6]")
+            ]
+        }
+        return []
     }
 
     private static func routeViolations(_ spec: StaticGatewayConfigurationSpec) -> [Violation] {

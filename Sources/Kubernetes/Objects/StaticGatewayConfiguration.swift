@@ -101,12 +101,14 @@ public struct StaticGatewayConfigurationSpec: Codable, Sendable, Equatable {
     public var publicIpPrefixId: String
     /// Destinations (IPv4 CIDR) that take the other path than `defaultRoute`.
     public var excludeCidrs: [String]
+    /// Our addition: IP versions of the egress addresses; empty: IPv4 alone.
+    public var ipFamilies: [String]
 
     /// Makes a spec with upstream's defaults.
     public init(
         gatewayNodepoolName: String = "", gatewayVmssProfile: GatewayVmssProfile = GatewayVmssProfile(),
         defaultRoute: DefaultRoute = .staticEgressGateway, provisionPublicIps: Bool = true,
-        publicIpPrefixId: String = "", excludeCidrs: [String] = []
+        publicIpPrefixId: String = "", excludeCidrs: [String] = [], ipFamilies: [String] = []
     ) {
         self.gatewayNodepoolName = gatewayNodepoolName
         self.gatewayVmssProfile = gatewayVmssProfile
@@ -114,10 +116,12 @@ public struct StaticGatewayConfigurationSpec: Codable, Sendable, Equatable {
         self.provisionPublicIps = provisionPublicIps
         self.publicIpPrefixId = publicIpPrefixId
         self.excludeCidrs = excludeCidrs
+        self.ipFamilies = ipFamilies
     }
 
     private enum CodingKeys: String, CodingKey {
         case gatewayNodepoolName, gatewayVmssProfile, defaultRoute, provisionPublicIps, publicIpPrefixId, excludeCidrs
+        case ipFamilies
     }
 
     public init(from decoder: any Decoder) throws {
@@ -128,6 +132,7 @@ public struct StaticGatewayConfigurationSpec: Codable, Sendable, Equatable {
         provisionPublicIps = try container.value(.provisionPublicIps, default: true)
         publicIpPrefixId = try container.value(.publicIpPrefixId, default: "")
         excludeCidrs = try container.value(.excludeCidrs, default: [])
+        ipFamilies = try container.value(.ipFamilies, default: [])
     }
 
     public func encode(to encoder: any Encoder) throws {
@@ -138,6 +143,7 @@ public struct StaticGatewayConfigurationSpec: Codable, Sendable, Equatable {
         try container.encode(provisionPublicIps, forKey: .provisionPublicIps)
         try container.encodeUnlessEmpty(publicIpPrefixId, .publicIpPrefixId)
         try container.encodeUnlessEmpty(excludeCidrs, .excludeCidrs)
+        try container.encodeUnlessEmpty(ipFamilies, .ipFamilies)
     }
 }
 
@@ -185,6 +191,8 @@ public struct GatewayServerProfile: Codable, Sendable, Equatable {
 public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
     /// CIDR of the public prefix, or private addresses joined by commas; empty means not ready.
     public var egressIpPrefix: String
+    /// Our addition: the same for IPv6; empty unless the spec asks for IPv6.
+    public var egressIpv6Prefix: String
     /// How pods reach the gateway.
     public var gatewayServerProfile: GatewayServerProfile
     /// Our addition; nil where upstream wrote the status.
@@ -192,21 +200,23 @@ public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
 
     /// The default is the status of an object about which nothing is known yet.
     public init(
-        egressIpPrefix: String = "", gatewayServerProfile: GatewayServerProfile = GatewayServerProfile(),
-        conditions: [Condition]? = nil
+        egressIpPrefix: String = "", egressIpv6Prefix: String = "",
+        gatewayServerProfile: GatewayServerProfile = GatewayServerProfile(), conditions: [Condition]? = nil
     ) {
         self.egressIpPrefix = egressIpPrefix
+        self.egressIpv6Prefix = egressIpv6Prefix
         self.gatewayServerProfile = gatewayServerProfile
         self.conditions = conditions
     }
 
     private enum CodingKeys: String, CodingKey {
-        case egressIpPrefix, gatewayServerProfile, conditions
+        case egressIpPrefix, egressIpv6Prefix, gatewayServerProfile, conditions
     }
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         egressIpPrefix = try container.value(.egressIpPrefix, default: "")
+        egressIpv6Prefix = try container.value(.egressIpv6Prefix, default: "")
         gatewayServerProfile = try container.value(.gatewayServerProfile, default: GatewayServerProfile())
         conditions = try container.decodeIfPresent([Condition].self, forKey: .conditions)
     }
@@ -214,6 +224,7 @@ public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encodeUnlessEmpty(egressIpPrefix, .egressIpPrefix)
+        try container.encodeUnlessEmpty(egressIpv6Prefix, .egressIpv6Prefix)
         try container.encode(gatewayServerProfile, forKey: .gatewayServerProfile)
         try container.encodeIfPresent(conditions, forKey: .conditions)
     }

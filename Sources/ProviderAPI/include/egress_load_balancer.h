@@ -41,6 +41,7 @@
  *   PoolNotFound PoolUnsupported PoolTagMissing                           the item's pool
  *   PrefixIDInvalid PrefixNotFound PrefixLengthInvalid PrefixExhausted
  *   PrefixMismatch                                                        the item's prefix (node-pool/1 only)
+ *   IPFamilyUnsupported                                                   the item's IP versions (node-pool/1 only)
  *   ForeignSubscription SubscriptionNotFound ResourceGroupNotFound
  *   SubnetNotFound SubnetFull                                             where the provider works
  *   MissingRole CredentialRefused QuotaExceeded PolicyDenied

@@ -20,6 +20,8 @@ public enum FailureReason: String, Codable, Sendable, CaseIterable {
     case prefixExhausted = "PrefixExhausted"
     /// The prefix lies in another region, is of another kind, or of another zone than the nodes.
     case prefixMismatch = "PrefixMismatch"
+    /// An IP version was asked for that pool, subnet or provider does not have.
+    case ipFamilyUnsupported = "IPFamilyUnsupported"
     /// An id names another subscription than the provider's.
     case foreignSubscription = "ForeignSubscription"
     /// The subscription of the configuration does not exist or is not open to this identity.

@@ -32,7 +32,10 @@ struct ManagerFixture {
     static let secretNamespace = "keys"
 
     /// Runs everything around `body`, and the manager beside it.
-    static func run(_ body: @escaping @Sendable (ManagerFixture) async throws -> Void) async throws {
+    static func run(
+        broughtPrefixes: PrefixAllowList? = nil, azure: AzureSimulator.Configuration = .test(),
+        _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
+    ) async throws {
         let logger = Logger(label: "manager-tests") { _ in SwiftLogNoOpLogHandler() }
         let folder = FileManager.default.temporaryDirectory.appending(path: "kegwt-mgr-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
@@ -43,14 +46,15 @@ struct ManagerFixture {
             configuration: .init(
                 storagePath: folder.appending(path: "store.sqlite").path, unixSocketPath: socket, host: nil,
                 onReady: { _ in signal.finish() }), logger: logger)
-        try await withSimulator { simulator, arm in
+        try await withSimulator(azure) { simulator, arm in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 for await _ in ready {}
                 let client = try KubernetesClient(
                     configuration: ClientConfiguration(
                         server: EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL), logger: logger)
-                let fixture = try await ManagerFixture(client, simulator, arm.endpoint, logger)
+                let fixture = try await ManagerFixture(
+                    client, simulator, arm.endpoint, broughtPrefixes, logger)
                 let running = Task { try await fixture.manager.run() }
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
@@ -66,7 +70,8 @@ struct ManagerFixture {
     }
 
     private init(
-        _ client: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String, _ logger: Logger
+        _ client: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String,
+        _ broughtPrefixes: PrefixAllowList?, _ logger: Logger
     ) async throws {
         self.client = client
         self.simulator = simulator
@@ -83,6 +88,7 @@ struct ManagerFixture {
             ], directory: products.path, trust: .testing, logger: logger)
         var settings = ManagerSettings()
         settings.secretNamespace = Self.secretNamespace
+        settings.broughtPrefixes = broughtPrefixes
         // The lease proves that leader election works against a server, too.
         settings.leaderElection = true
         settings.leaderElectionNamespace = Self.secretNamespace

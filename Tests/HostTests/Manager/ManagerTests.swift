@@ -226,6 +226,10 @@ private actor GatedLoadBalancer: CapabilityClient {
             fields(.init(gatewayNodepoolName: "p", provisionPublicIps: false, publicIpPrefixId: "/x"))
                 == ["spec.publicIpPrefixId"])
         #expect(fields(.init(gatewayNodepoolName: "p", publicIpPrefixId: "/x")).isEmpty)
+        #expect(fields(.init(gatewayNodepoolName: "p", ipFamilies: ["IPv6", "IPv4"])).isEmpty)
+        for families in [["IPv6"], ["IPv4", "IPv4"], ["IPv4", "ipv6"]] {
+            #expect(fields(.init(gatewayNodepoolName: "p", ipFamilies: families)) == ["spec.ipFamilies"])
+        }
     }
 }
 
