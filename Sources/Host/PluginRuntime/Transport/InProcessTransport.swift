@@ -253,7 +253,8 @@ final class InProcessTransport: PluginTransport {
                 } ?? false
         }
         hostTable.revoke()
-        return await hostThread.end(within: .zero) && isFree
+        // The thread that destroy returned on is not quite out of its job when the result is here.
+        return await hostThread.end(within: isFree ? limits.inside : .zero) && isFree
     }
 
     /// Lends a buffer for a text to a function of the plugin.
