@@ -83,6 +83,7 @@ let testTargets: [Target] = [
         [
             "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit",
         ]),
+    tests("CloudScenarioTests", ["CloudScenarios"]),
     tests("CNIChainTests", ["CNIChainProvider", "JSONModel", "LinuxNet", "ProviderKit"]),
     tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
@@ -119,7 +120,16 @@ let benchmarkTargets: [Target] =
     plugin("MemoryTunnel", dependencies: [], in: "Tests/Benchmarks") + [
         .executableTarget(
             name: "border-bench", dependencies: ["Host", "MemoryTunnelProvider", "ProviderKit", logging],
-            path: "Tests/Benchmarks/Border", swiftSettings: strict)
+            path: "Tests/Benchmarks/Border", swiftSettings: strict),
+        .target(
+            name: "CloudScenarios",
+            dependencies: [
+                "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "Host", "JSONModel", "Kubernetes", "Lab",
+                "ProviderKit", "Reconcile", logging, yams,
+            ], path: "Tests/Benchmarks/Cloud/Scenarios", swiftSettings: strict),
+        .executableTarget(
+            name: "cloud-bench", dependencies: ["CloudScenarios"], path: "Tests/Benchmarks/Cloud/Bench",
+            swiftSettings: strict),
     ]
 
 let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]

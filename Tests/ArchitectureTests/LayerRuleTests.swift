@@ -29,6 +29,11 @@ import Testing
         "MemoryTunnelProvider": ["ProviderKit"],
         "MemoryTunnel": ["ProviderAPI", "ProviderKit", "MemoryTunnelProvider"],
         "border-bench": ["Host", "MemoryTunnelProvider", "ProviderKit"],
+        "CloudScenarios": [
+            "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "Host", "JSONModel", "Kubernetes", "Lab", "ProviderKit",
+            "Reconcile",
+        ],
+        "cloud-bench": ["CloudScenarios"],
         "ProviderCheck": ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit"],
         "egress-host": ["Host"],
         "egress-provider-check": ["ProviderCheck"],
@@ -49,6 +54,8 @@ import Testing
         let benchmarks = root.appending(path: "Tests/Benchmarks")
         switch module {
         case "border-bench": return benchmarks.appending(path: "Border")
+        case "CloudScenarios": return benchmarks.appending(path: "Cloud/Scenarios")
+        case "cloud-bench": return benchmarks.appending(path: "Cloud/Bench")
         case "MemoryTunnel": return benchmarks.appending(path: "MemoryTunnel/Entry")
         case "MemoryTunnelProvider": return benchmarks.appending(path: "MemoryTunnel/Provider")
         default: break

@@ -3,17 +3,19 @@ import ProviderKit
 /// A capability whose concurrent calls are joined: what arrives while a call is under way becomes one call after it.
 ///
 /// A cloud provider turns a batch into few writes, so a hundred configurations made at once cost two calls instead of a
-/// hundred. Nothing waits that could start: a lone item is handed over at once. The order of items is that of their
+/// hundred. A call starts when nothing has come for a moment, so that a burst (a new node concerns all configurations of
+/// its pool) is one call from the first item on; a lone item waits for that moment. The order of items is that of their
 /// arrival; an item fails alone, through its own result.
 struct BatchingCapability<Contract: CapabilityContract>: CapabilityClient {
     private let provider: any CapabilityClient<Contract>
     private let ensuring: Coalescer<Contract.Desired, ItemResult<Contract.Observed>>
     private let removing: Coalescer<Contract.Reference, ItemResult<Nothing>>
 
-    init(_ provider: any CapabilityClient<Contract>) {
+    /// - Parameter clock: for the moment that a call waits for more.
+    init(_ provider: any CapabilityClient<Contract>, clock: any Clock<Duration> = ContinuousClock()) {
         self.provider = provider
-        ensuring = Coalescer { try await provider.ensure($0) }
-        removing = Coalescer { try await provider.remove($0) }
+        ensuring = Coalescer(clock) { try await provider.ensure($0) }
+        removing = Coalescer(clock) { try await provider.remove($0) }
     }
 
     func ensure(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>] {
@@ -42,11 +44,18 @@ private actor Coalescer<Item: Identified & Sendable, Answer: Identified & Sendab
         var continuation: CheckedContinuation<[Answer], any Error>
     }
 
+    /// A call starts when nothing has come for so long.
+    private static var pause: Duration { .milliseconds(50) }
+    /// Pauses at most, however many come.
+    private static var maximumPauses: Int { 20 }
+
+    private let clock: any Clock<Duration>
     private let perform: @Sendable ([Item]) async throws -> [Answer]
     private var waiting: [Caller] = []
     private var isRunning = false
 
-    init(_ perform: @escaping @Sendable ([Item]) async throws -> [Answer]) {
+    init(_ clock: any Clock<Duration>, _ perform: @escaping @Sendable ([Item]) async throws -> [Answer]) {
+        self.clock = clock
         self.perform = perform
     }
 
@@ -62,6 +71,7 @@ private actor Coalescer<Item: Identified & Sendable, Answer: Identified & Sendab
 
     private func drain() async {
         while !waiting.isEmpty {
+            await gather()
             let callers = takeBatch()
             do {
                 let answers = try await perform(callers.flatMap(\.items))
@@ -74,6 +84,16 @@ private actor Coalescer<Item: Identified & Sendable, Answer: Identified & Sendab
             }
         }
         isRunning = false
+    }
+
+    /// Waits until nothing has come for a moment.
+    private func gather() async {
+        for _ in 0..<Self.maximumPauses {
+            let count = waiting.count
+            // The draining task is never cancelled; a clock that ended does not wait.
+            try? await clock.sleep(for: Self.pause)
+            if waiting.count == count { return }
+        }
     }
 
     /// The callers of the next call: as many as fit, no id twice, at least one.

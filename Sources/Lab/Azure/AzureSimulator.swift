@@ -27,8 +27,9 @@ public actor AzureSimulator {
     nonisolated let configuration: Configuration
     nonisolated let logger: Logger
     nonisolated let recorder: ExchangeRecorder?
-    private let clock = ContinuousClock()
-    private let start: ContinuousClock.Instant
+    nonisolated let clock: any Clock<Duration>
+    /// Time since the simulator was made, leaps left out.
+    private nonisolated let elapsed: @Sendable () -> Duration
     /// How far ``advanceTime(by:)`` has moved the clock.
     private var leapt = Duration.zero
     private var state: AzureState
@@ -53,13 +54,20 @@ public actor AzureSimulator {
         case ended
     }
 
-    /// - Parameter recorder: gets every exchange; nil: nothing is recorded.
+    /// - Parameters:
+    ///   - recorder: gets every exchange; nil: nothing is recorded.
+    ///   - clock: for all latencies and the length of operations; benchmarks bring one that need not be waited for.
     /// - Throws: ``StartError`` that names the field and the value.
-    public init(configuration: Configuration, logger: Logger, recorder: ExchangeRecorder? = nil) throws {
+    public init(
+        configuration: Configuration, logger: Logger, recorder: ExchangeRecorder? = nil,
+        clock: some Clock<Duration> = ContinuousClock()
+    ) throws {
         self.configuration = configuration
         self.logger = logger
         self.recorder = recorder
-        start = clock.now
+        self.clock = clock
+        let begin = clock.now
+        elapsed = { begin.duration(to: clock.now) }
         state = try AzureState(configuration, epoch: .now)
         published = state.topology
         (ends, endsContinuation) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(4096))
@@ -197,7 +205,7 @@ public actor AzureSimulator {
 
     // MARK: - Time
 
-    private var now: Duration { clock.now - start + leapt }
+    private var now: Duration { elapsed() + leapt }
 
     private func advance() {
         if state.advance(to: now) { publish() }
@@ -210,7 +218,8 @@ public actor AzureSimulator {
             for await end in ends where wanted.insert(end).inserted {
                 wanted = wanted.filter { $0 >= now }
                 group.addTask {
-                    try? await Task.sleep(until: self.start + end - self.leapt, clock: .continuous)
+                    let rest = await end - self.now
+                    try? await self.clock.sleep(for: max(rest, .zero))
                     await self.advanceAndWakeNext()
                 }
             }

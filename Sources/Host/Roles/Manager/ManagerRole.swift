@@ -21,16 +21,20 @@ public struct ManagerRole: Service {
     private let receivePluginEvents: @Sendable (@escaping PluginEventHandler) -> Void
     private let elector: LeaderElector?
 
-    /// Keys that a controller works on at a time: the size of a joined call at most, and of a burst on the API server.
-    private static let concurrency = 64
+    /// Keys that a controller works on at a time: the size of a joined call at most. A key that waits for the cloud costs
+    /// a suspended task, and the client bounds its own connections to the API server.
+    private static let concurrency = 512
     /// Name of the Lease (upstream behaviour section 2.1).
     private static let leaseName = "0a299682.microsoft.com"
 
-    /// - Parameter receivePluginEvents: registers who gets what the plugins tell about their items.
+    /// - Parameters:
+    ///   - receivePluginEvents: registers who gets what the plugins tell about their items.
+    ///   - clock: for retries and periodic passes; benchmarks bring one that need not be waited for.
     public init(
         settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
         nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger,
-        receivePluginEvents: @escaping @Sendable (@escaping PluginEventHandler) -> Void = { _ in }
+        receivePluginEvents: @escaping @Sendable (@escaping PluginEventHandler) -> Void = { _ in },
+        clock: any Clock<Duration> = ContinuousClock()
     ) throws {
         self.events = events
         self.receivePluginEvents = receivePluginEvents
@@ -40,15 +44,19 @@ public struct ManagerRole: Service {
         let objects = GatewayObjects(client: client)
         let staticGateway = StaticGatewayController(objects: objects, events: events, settings: settings)
         let balancer = LoadBalancerController(
-            objects: objects, loadBalancer: BatchingCapability(loadBalancer), events: events, settings: settings)
+            objects: objects, loadBalancer: BatchingCapability(loadBalancer, clock: clock), events: events,
+            settings: settings)
         let pool = NodePoolController(
-            objects: objects, nodePool: BatchingCapability(nodePool), events: events, settings: settings)
+            objects: objects, nodePool: BatchingCapability(nodePool, clock: clock), events: events, settings: settings)
         staticGateways = Controller(
-            name: "static-gateway", concurrency: Self.concurrency, logger: logger, reconcile: staticGateway.reconcile)
+            name: "static-gateway", concurrency: Self.concurrency, logger: logger, clock: clock,
+            reconcile: staticGateway.reconcile)
         loadBalancers = Controller(
-            name: "load-balancer", concurrency: Self.concurrency, logger: logger, reconcile: balancer.reconcile)
+            name: "load-balancer", concurrency: Self.concurrency, logger: logger, clock: clock,
+            reconcile: balancer.reconcile)
         nodePools = Controller(
-            name: "node-pool", concurrency: Self.concurrency, logger: logger, reconcile: pool.reconcile)
+            name: "node-pool", concurrency: Self.concurrency, logger: logger, clock: clock,
+            reconcile: pool.reconcile)
     }
 
     /// nil where one manager works alone.

@@ -71,9 +71,7 @@ extension AzureSimulator {
         case .metadata: answer = await respondMetadata(to: exchange)
         case .resourceManager:
             if exchange.segments.first == "simulator" { return try Self.render(await control(exchange)).0 }
-            let delay = await answerDelay()
-            if delay > .zero { try await Task.sleep(for: delay) }
-            answer = await respond(to: exchange)
+            answer = try await respondInTime(to: exchange)
         }
         let (response, size) = try Self.render(answer)
         await record(answer, requestBytes: body.count, responseBytes: size)
@@ -93,18 +91,12 @@ extension AzureSimulator {
     private nonisolated func armRequest(_ request: Request, _ body: Data) -> ARMRequest {
         var headers: [String: String] = [:]
         for field in request.headers { headers[field.name.canonicalName] = field.value }
-        var query: [String: String] = [:]
-        for pair in (request.uri.query ?? "").split(separator: "&") {
-            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-                .map { ARMRequest.percentDecoded($0, plusIsSpace: true) }
-            query[parts[0].lowercased()] = parts.count > 1 ? parts[1] : ""
-        }
         let path = request.uri.path
         let scheme = configuration.certificate == nil ? "http" : "https"
         return ARMRequest(
             method: request.method.rawValue,
             segments: path.split(separator: "/").map { ARMRequest.percentDecoded($0) },
-            query: query, headers: headers, body: body,
+            query: ARMRequest.query(request.uri.query ?? ""), headers: headers, body: body,
             base: "\(scheme)://\(request.head.authority ?? "\(configuration.host):\(configuration.port)")")
     }
 

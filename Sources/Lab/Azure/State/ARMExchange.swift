@@ -73,6 +73,17 @@ struct ARMTarget: Sendable {
 }
 
 extension ARMRequest {
+    /// The fields of a query string, percent-decoded, names in lower case.
+    static func query(_ text: String) -> [String: String] {
+        var query: [String: String] = [:]
+        for pair in text.split(separator: "&") {
+            let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+                .map { percentDecoded($0, plusIsSpace: true) }
+            query[parts[0].lowercased()] = parts.count > 1 ? parts[1] : ""
+        }
+        return query
+    }
+
     /// Text with everything escaped that is not unreserved (RFC 3986 section 2.3).
     static func percentEncoded(_ text: String) -> String {
         text.utf8.map { byte in
