@@ -43,7 +43,7 @@ demo-down: require-root
 	@if [ -x $(TREE)/bin/egressctl ]; then $(TREE)/bin/egressctl lab down; else echo 'nothing was built, so nothing runs'; fi
 
 test: require-root setup lint build unit-test azure-sdk-test end-to-end-test
-	@echo "make test: all passed$${EGRESS_AZURE_SDK:+ but for the Azure SDK's}"
+	@echo "make test: all passed$${EGRESS_AZURE_SDK:+ (the Azure SDK was left out)}"
 
 # Debug builds only: a release build cannot reach the internals that tests look at. One test at a time: many of them
 # watch packets and clocks.

@@ -51,6 +51,40 @@ struct AttachTests {
         }
     }
 
+    @Test("check names what somebody changed, changes nothing, and ensure puts it right")
+    func drift() async throws {
+        for mode in PodNetwork.DefaultRoute.allCases {
+            let lab = try await PodLab("drift-\(mode == .azureNetworking ? "a" : "s")")
+            let desired = lab.desired(mode)
+            #expect(await lab.check(desired)?.drift == ["the pod is not attached"])
+            _ = await lab.ensure(desired)
+            let good = await lab.check(desired)
+            #expect(good?.code == .ok && good?.drift == nil && good?.observed?.routes.isEmpty == false)
+            let own = try #require(good?.observed?.routes.last?.destination)
+            let changes = [
+                ("ip route del \(own)", "route \(own)"),
+                ("ip rule del fwmark 0x2222", "rule "),
+                ("nft delete table inet kube-egress-gateway", "nftables table kube-egress-gateway is missing"),
+                (
+                    "sh -c 'echo 1 >/proc/sys/net/ipv4/conf/eth0/rp_filter'",
+                    "sysctl net/ipv4/conf/eth0/rp_filter is not 2"
+                ),
+            ]
+            for (command, difference) in changes {
+                try lab.inPod(command)
+                let state = try lab.fingerprint()
+                let result = await lab.check(desired)
+                #expect(result?.code == .conflict, "\(command)")
+                #expect(
+                    result?.drift?.contains { $0.contains(difference) } == true,
+                    "\(command): \(result?.drift ?? [])")
+                #expect(try lab.fingerprint() == state, "check changes nothing")
+                #expect(await lab.ensure(desired)?.code == .ok)
+                #expect(await lab.check(desired)?.code == .ok, "after \(command)")
+            }
+        }
+    }
+
     @Test("with azureNetworking the excluded destinations use the tunnel, the exceptions are ignored")
     func azureNetworking() async throws {
         let lab = try await PodLab("azure")

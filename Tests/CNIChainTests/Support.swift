@@ -96,12 +96,22 @@ final class PodLab: Sendable {
         await PodNetworkProbe.capability.ensure([desired], PodNetworkProbe.context).first
     }
 
+    func check(_ desired: PodNetwork.Desired) async -> ItemResult<PodNetwork.Observed>? {
+        await PodNetworkProbe.capability.check([desired], PodNetworkProbe.context).first
+    }
+
+    /// Runs a command in the pod's network.
+    @discardableResult
+    func inPod(_ command: String) throws -> String {
+        try shell("ip netns exec \(pod.path.split(separator: "/").last ?? "") \(command)")
+    }
+
     /// All that iproute2 and nft say about the pod, without counters.
     func fingerprint() throws -> String {
         try [
             "ip -4 route show table all", "ip -6 route show table all", "ip rule", "ip -6 rule", "nft -s list ruleset",
         ]
-        .map { try shell("ip netns exec \(pod.path.split(separator: "/").last ?? "") \($0)") }
+        .map { try inPod($0) }
         .joined(separator: "--\n")
     }
 

@@ -64,6 +64,42 @@ struct TunnelEndToEndTests {
         try await nodes.removeAll()
     }
 
+    @Test func driftIsToldAndRepaired() async throws {
+        let nodes = try await TwoNodes("drift")
+        let (worker, gateway) = (nodes.onWorker.service, nodes.onGateway.service)
+        #expect(try await worker.check([nodes.podEnd()], nodes.host.context).first?.drift == ["link wg0 does not exist"])
+        let observed = try await nodes.connect()
+        let end = nodes.gatewayEnd(peers: [nodes.peer(observed.publicKey)])
+        #expect(try await worker.check([nodes.podEnd()], nodes.host.context).map(\.code) == [.ok])
+        let faults = [
+            ("ip route del \(TwoNodes.podAddress)/32", "route \(TwoNodes.podAddress)/32 is missing"),
+            ("ip route add 10.9.9.0/24 dev wg-6000", "route 10.9.9.0/24 is not wanted"),
+            ("ip link set wg-6000 mtu 1300", "MTU is not 1420"),
+            ("ip addr del fe80::1/64 dev wg-6000", "address fe80::1/64 is missing"),
+            ("ip link set wg-6000 down", "it is down"), ("ip link del wg-6000", "does not exist"),
+        ]
+        for (command, difference) in faults {
+            try nodes.egress.shell(command)
+            let before = try nodes.egress.shell("ip -d addr")
+            let check = try #require(try await gateway.check([end], nodes.host.context).first)
+            #expect(
+                check.code == .conflict && check.drift?.contains { $0.contains(difference) } == true,
+                "\(command): \(check.drift ?? [])")
+            #expect(try nodes.egress.shell("ip -d addr") == before, "check changes nothing")
+            _ = try await nodes.ensure(nodes.onGateway, end)
+            let after = try await gateway.check([end], nodes.host.context)
+            #expect(after.map(\.code) == [.ok], "\(command): \(after.first?.drift ?? [])")
+        }
+        // A peer more, and another one's key.
+        let stranger = try WireGuardPrivateKey.generate().publicKey
+        let other = try #require(try await gateway.check([nodes.gatewayEnd(peers: [])], nodes.host.context).first)
+        #expect(other.drift?.first == "link wg-6000: peer \(observed.publicKey) is not wanted")
+        let wanted = nodes.gatewayEnd(peers: [nodes.peer(stranger.description)])
+        let missing = try #require(try await gateway.check([wanted], nodes.host.context).first)
+        #expect(missing.drift?.contains("link wg-6000: peer \(stranger) is not as wanted") == true)
+        try await nodes.removeAll()
+    }
+
     @Test(.enabled(if: hasProcesses, needsProcesses))
     func removeLeavesNoProcessLinkOrSocket() async throws {
         let nodes = try await TwoNodes("gone")

@@ -48,7 +48,7 @@ image_copy() {
 image_make() {
   local root=$1/root products=$2 scripts=$3 name path programs=() file listing libraries
   local built=("$products/egress-gatewayPackageTests.xctest" "$products/libWireGuard.so")
-  [ "${EGRESS_VM_PROVIDER_CHECK:-0}" != 1 ] || built+=("$products/egress-provider-check")
+  [ "${EGRESS_VM_PROVIDER_CHECK:-}" = skip ] || built+=("$products/egress-provider-check")
   image_skeleton "$root"
   for name in "${image_programs[@]}"; do
     path=$(type -P "$name") || fail "no program $name on this machine; run scripts/install-packages.sh vm"

@@ -29,6 +29,11 @@ struct PodNamespace {
         try carryOut(actions, perform: perform)
     }
 
+    /// What ``attach(_:)`` would change; changes nothing.
+    func differences(_ attachment: PodAttachment, _ state: PodNetworkState) throws -> [String] {
+        try PodNetworkDrift.differences(PodNetworkPlan.attach(attachment, state), state, sysctl: Sysctl.get)
+    }
+
     func detach() throws {
         try carryOut(PodNetworkPlan.detach(read()), perform: perform)
     }

@@ -6,6 +6,8 @@ import ProviderKit
 public struct PodNetworkCapability: CapabilityProvider {
     public typealias Contract = PodNetwork
 
+    public let offeredVerbs: Set<Verb> = [.ensure, .remove, .check, .status]
+
     /// Each item in work holds one operating-system thread for a few milliseconds.
     private static let itemsAtOnce = 8
 
@@ -17,31 +19,49 @@ public struct PodNetworkCapability: CapabilityProvider {
     public func ensure(
         _ items: [PodNetwork.Desired], _ context: CallContext
     ) async -> [ItemResult<PodNetwork.Observed>] {
-        await each(items, context) { item in
+        await context.eachResult(items, parallelism: Self.itemsAtOnce) { item in
+            let attachment = try PodAttachment(item)
+            return .ok(
+                item.id,
+                try await inside(attachment.pod) { pod in
+                    try pod.attach(attachment)
+                    return PodNetwork.Observed(routes: try pod.read().observedRoutes)
+                })
+        }
+    }
+
+    /// Reads only.
+    public func check(
+        _ items: [PodNetwork.Desired], _ context: CallContext
+    ) async -> [ItemResult<PodNetwork.Observed>] {
+        await context.eachResult(items, parallelism: Self.itemsAtOnce) { item in
             let attachment = try PodAttachment(item)
             return try await inside(attachment.pod) { pod in
-                try pod.attach(attachment)
-                return PodNetwork.Observed(routes: try pod.read().observedRoutes)
+                let state = try pod.read()
+                guard state.isAttached else { return .drifted(item.id, ["the pod is not attached"], nil) }
+                let differences = try pod.differences(attachment, state)
+                let observed = PodNetwork.Observed(routes: state.observedRoutes)
+                return differences.isEmpty ? .ok(item.id, observed) : .drifted(item.id, differences, observed)
             }
         }
     }
 
     /// Gives the pods their ordinary network back. The sysctls stay: their former values are not known.
     public func remove(_ items: [PodNetwork.Reference], _ context: CallContext) async -> [ItemResult<Nothing>] {
-        await each(items, context) { item in
+        await context.eachResult(items, parallelism: Self.itemsAtOnce) { item in
             do {
                 try await inside(try PodReference(item)) { try $0.detach() }
             } catch let error as ProviderError where error == .namespaceMissing(item.namespace) {
                 // Routes, rules and rulesets went with the namespace.
             }
-            return Nothing()
+            return .ok(item.id, Nothing())
         }
     }
 
     public func status(
         _ items: [PodNetwork.Reference], _ context: CallContext
     ) async -> [ItemResult<PodNetwork.Observed>] {
-        await each(items, context) { item in
+        await context.eachResult(items, parallelism: Self.itemsAtOnce) { item in
             try await inside(try PodReference(item)) { pod in
                 let state = try pod.read()
                 let missing = state.missingParts
@@ -50,33 +70,8 @@ public struct PodNetworkCapability: CapabilityProvider {
                         .retry, "\(item.namespace): \(missing.joined(separator: ", ")) missing; ensure it again")
                 }
                 // Nothing observed: the schema's way to say that there is no attachment.
-                return state.isAttached ? PodNetwork.Observed(routes: state.observedRoutes) : nil
+                return .ok(item.id, state.isAttached ? PodNetwork.Observed(routes: state.observedRoutes) : nil)
             }
-        }
-    }
-
-    /// Does `body` for every item, a few at a time; an error is that item's result.
-    private func each<Item: Identified & Sendable, Observed>(
-        _ items: [Item], _ context: CallContext, _ body: @escaping @Sendable (Item) async throws -> Observed?
-    ) async -> [ItemResult<Observed>] {
-        @Sendable func result(_ item: Item) async -> ItemResult<Observed> {
-            guard context.host.now < context.deadline else {
-                return .failed(item.id, ProviderError(.cancelled, "the deadline passed before the item's turn"))
-            }
-            do {
-                return .ok(item.id, try await body(item))
-            } catch {
-                return .failed(item.id, ProviderError(error))
-            }
-        }
-        return await withTaskGroup(of: (Int, ItemResult<Observed>).self) { group in
-            var results: [(Int, ItemResult<Observed>)] = []
-            for (index, item) in items.enumerated() {
-                if index >= Self.itemsAtOnce, let finished = await group.next() { results.append(finished) }
-                group.addTask { (index, await result(item)) }
-            }
-            for await finished in group { results.append(finished) }
-            return results.sorted { $0.0 < $1.0 }.map(\.1)
         }
     }
 

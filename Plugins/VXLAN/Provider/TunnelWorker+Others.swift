@@ -15,13 +15,11 @@ extension TunnelWorker {
         }
     }
 
-    /// - Throws: `terminal` if there is no such tunnel.
-    func status(namespace: NetworkNamespace, link: String) throws -> Tunnel.Observed {
+    /// - Returns: nil if there is no such tunnel.
+    /// - Throws: `terminal` if the name belongs to a link of somebody else.
+    func status(namespace: NetworkNamespace, link: String) throws -> Tunnel.Observed? {
         let routes = try RouteSocket.openBlocking(in: namespace)
-        guard let tunnel = try TunnelLink.find(link, in: namespace, routes) else {
-            throw ProviderError(.terminal, "link \(link) does not exist in \(namespace)")
-        }
-        return tunnel.observed
+        return try TunnelLink.find(link, in: namespace, routes)?.observed
     }
 
     /// Names of this provider's tunnel links in a namespace; none if it does not exist.

@@ -25,6 +25,23 @@ struct TunnelPlan: Sendable {
             && addedRoutes.isEmpty && removedRoutes.isEmpty && !setUp
     }
 
+    /// What differs, for people; names no secret.
+    var differences: [String] {
+        var texts: [String] = []
+        if configuration.privateKey != nil { texts.append("its key is another") }
+        if let port = configuration.listenPort { texts.append("it does not listen on port \(port)") }
+        texts += configuration.peers.map { peer in
+            peer.remove ? "peer \(peer.publicKey) is not wanted" : "peer \(peer.publicKey) is not as wanted"
+        }
+        if let mtu { texts.append("MTU is not \(mtu)") }
+        texts += addedAddresses.map { "address \($0.address)/\($0.length) is missing" }
+        texts += removedAddresses.map { "address \($0.address)/\($0.length) is not wanted" }
+        texts += addedRoutes.map { "route \($0) is missing" }
+        texts += removedRoutes.map { "route \($0) is not wanted" }
+        if setUp { texts.append("it is down") }
+        return texts
+    }
+
     /// - Parameters:
     ///   - mtu: What the link's MTU shall be.
     ///   - podKey: The key for a pod end that has none yet; an end that has one keeps it.

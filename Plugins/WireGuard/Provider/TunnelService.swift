@@ -9,7 +9,7 @@ struct TunnelService: CapabilityProvider {
     /// most of it and bound by the processor.
     private static let parallelism = 4
 
-    let offeredVerbs: Set<Verb> = [.ensure, .remove, .prune, .status]
+    let offeredVerbs: Set<Verb> = [.ensure, .remove, .check, .prune, .status]
     private let worker: TunnelWorker
     private let watcher: TunnelWatcher
     /// The work of a cancelled call goes on to its end; a removal that follows must find all of it.
@@ -32,6 +32,16 @@ struct TunnelService: CapabilityProvider {
                 }
                 return observed
             }
+        }
+    }
+
+    func check(_ items: [Tunnel.Desired], _ context: CallContext) async throws -> [ItemResult<Tunnel.Observed>] {
+        await context.eachResult(items, parallelism: Self.parallelism, describe: ProviderError.from) { [worker] item in
+            let spec = try TunnelSpec(item, settings: worker.settings.current)
+            let (drift, observed) = try await turns.attempt("\(item.namespace) \(item.link)") {
+                try await worker.node.run { try worker.check(spec) }
+            }
+            return drift.isEmpty ? .ok(item.id, observed) : .drifted(item.id, drift, observed)
         }
     }
 

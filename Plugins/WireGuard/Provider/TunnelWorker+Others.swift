@@ -21,15 +21,13 @@ extension TunnelWorker {
     }
 
     /// - Returns: Beside the state, how to reach the tunnel again if it is a pod's end: after a restart of the host,
-    ///   that is how it comes to be watched again.
-    /// - Throws: `terminal` if there is no such tunnel.
+    ///   that is how it comes to be watched again. Nothing if there is no such tunnel.
+    /// - Throws: `terminal` if the name belongs to a link of somebody else.
     func status(
         namespace: NetworkNamespace, link: String
-    ) throws -> (observed: Tunnel.Observed, podEnd: TunnelAddress?) {
+    ) throws -> (observed: Tunnel.Observed?, podEnd: TunnelAddress?) {
         let routes = try RouteSocket.openBlocking(in: namespace)
-        guard let device = try TunnelDevice.find(link, in: namespace, routes) else {
-            throw ProviderError(.terminal, "link \(link) does not exist in \(namespace)")
-        }
+        guard let device = try TunnelDevice.find(link, in: namespace, routes) else { return (nil, nil) }
         let status = try device.backend.status()
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)

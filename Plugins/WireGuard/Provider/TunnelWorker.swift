@@ -45,16 +45,52 @@ struct TunnelWorker: Sendable {
         }
     }
 
+    /// Compares the tunnel with what is asked, and changes nothing.
+    ///
+    /// - Returns: One line per difference that `ensure` would put right, and what there is.
+    /// - Throws: `terminal` if the name belongs to a link of somebody else.
+    func check(_ spec: TunnelSpec) throws -> (drift: [String], observed: Tunnel.Observed?) {
+        let routes = try RouteSocket.openBlocking(in: spec.namespace)
+        if let other = try otherTunnel(spec, routes) {
+            return (["link \(spec.link) is of kind \(other.kind ?? "none")"], nil)
+        }
+        guard let device = try TunnelDevice.find(spec.link, in: spec.namespace, routes) else {
+            return (["link \(spec.link) does not exist"], nil)
+        }
+        let status: WireGuardStatus
+        do {
+            status = try device.backend.status()
+        } catch let error as LinuxNetError
+            where device.form == .userspace && (error.code == .notFound || error.code == .timeout)
+        {
+            return (["link \(spec.link): its process does not answer"], nil)
+        }
+        let mtu = try mtu(for: spec)
+        let plan = TunnelPlan(
+            spec, status: status, link: try observe(device.link, routes), mtu: mtu, podKey: nil)
+        var differences = plan.differences
+        if status.publicKey == nil, differences.isEmpty { differences = ["it has no key"] }
+        let observed = Tunnel.Observed(
+            link: spec.link, publicKey: status.publicKey?.description ?? "", mtu: Int(device.link.mtu),
+            form: device.form.rawValue, encrypted: true)
+        return (differences.map { "link \(spec.link): \($0)" }, observed)
+    }
+
     /// Removes a link of that name that another tunnel provider of this project made: the configuration now says this
     /// one.
     private func removeOtherTunnel(_ spec: TunnelSpec, _ routes: RouteSocket) throws {
-        guard let link = try routes.link(named: spec.link), link.kind == VXLANParameters.linkKind,
-            link.alias.flatMap(TunnelNaming.creationName(inAlias:)) != nil
-        else { return }
+        guard try otherTunnel(spec, routes) != nil else { return }
         host.log(
             .notice, "replacing a tunnel of another kind",
             ["link": spec.link, "namespace": spec.namespace.path, "kind": VXLANParameters.linkKind])
         try routes.ensureNoLink(named: spec.link)
+    }
+
+    private func otherTunnel(_ spec: TunnelSpec, _ routes: RouteSocket) throws -> Link? {
+        guard let link = try routes.link(named: spec.link), link.kind == VXLANParameters.linkKind,
+            link.alias.flatMap(TunnelNaming.creationName(inAlias:)) != nil
+        else { return nil }
+        return link
     }
 
     /// The part that is the same for a new link and an old one: works out what differs, and does just that.

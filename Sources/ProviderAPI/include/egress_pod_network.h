@@ -23,6 +23,7 @@
  *   ensure  item   retry     namespace, interface or tunnel link are not there    calls again with growing delay
  *   ensure  item   terminal  this node cannot make such rules                     tells a person
  *   remove  item   ok        the namespace is gone                                goes on
+ *   check   item   conflict  the pod differs; "drift" says where                  calls ensure
  *   status  item   ok        the pod has no attachment: without "observed"        goes on
  *
  * "excludedCIDRs" come from the gateway configuration: destinations that take the other path than defaultRoute.

@@ -66,6 +66,8 @@ extension CNIRequestHandler {
                 let problem: String
                 if result.code != .ok {
                     problem = result.error.message
+                } else if result.observed == nil {
+                    problem = "it is gone"
                 } else if result.observed?.publicKey != endpoint.spec.podPublicKey {
                     problem = "its key is not the one in its PodEndpoint"
                 } else {
