@@ -83,7 +83,8 @@ let testTargets: [Target] = [
         [
             "AzureARM", "AzureLBProvider", "AzureVMSSProvider", "AzureTestSupport", "JSONModel", "Lab", "ProviderKit",
         ]),
-    tests("CloudScenarioTests", ["CloudScenarios"]),
+    tests(
+        "CloudScenarioTests", ["CloudScenarios", "JSONModel", "Kubernetes", "Lab", "ProviderKit", "Reconcile"]),
     tests("CNIChainTests", ["CNIChainProvider", "JSONModel", "LinuxNet", "ProviderKit"]),
     tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),

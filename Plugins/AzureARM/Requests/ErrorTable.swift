@@ -170,6 +170,9 @@ enum ErrorTable {
         Row(
             nil, "PublicIPCountLimitReached", .terminal, .quotaExceeded, "raise the quota of public addresses",
             from: .deploymentErrors),
+        Row(
+            nil, "PublicIPPrefixCountLimitReached", .terminal, .quotaExceeded, "raise the quota of public prefixes",
+            from: .deploymentErrors),
         Row(nil, "QuotaExceeded", .terminal, .quotaExceeded, "raise the quota", from: .deploymentErrors),
         Row(
             nil, "LoadBalancerRuleCountLimitReachedForNic", .terminal, .loadBalancerFull,

@@ -26,16 +26,21 @@ public struct BenchCluster: Sendable {
     public let clock: VirtualClock
     public let simulator: AzureSimulator
     public let host: VirtualHost
-    let client: KubernetesClient
-    let gateways: Reflector<StaticGatewayConfiguration>
-    let machines: Reflector<GatewayVMConfiguration>
+    public let client: KubernetesClient
+    public let gateways: Reflector<StaticGatewayConfiguration>
+    public let machines: Reflector<GatewayVMConfiguration>
     private let manager: ManagerRole
 
-    static let namespace = "bench"
+    public static let namespace = "bench"
     private static let secretNamespace = "keys"
 
     /// Runs a server around `body`.
+    ///
+    /// - Parameters:
+    ///   - cloud: what exists at the start.
+    ///   - changes: fields of the cloud configuration that are other ones than fit `cloud`.
     public static func run<Value: Sendable>(
+        cloud: AzureSimulator.Configuration = BenchCloud.configuration, changes: [String: JSONValue] = [:],
         _ body: @escaping @Sendable (BenchCluster) async throws -> Value
     ) async throws -> Value {
         let logger = Logger(label: "cloud-bench") { _ in SwiftLogNoOpLogHandler() }
@@ -58,7 +63,7 @@ public struct BenchCluster: Sendable {
             do {
                 let clock = VirtualClock()
                 defer { clock.stop() }
-                let cluster = try await BenchCluster(client, clock, logger)
+                let cluster = try await BenchCluster(client, clock, logger, cloud, changes)
                 let following = cluster.follow()
                 result = .success(try await body(cluster))
                 following.forEach { $0.cancel() }
@@ -72,25 +77,32 @@ public struct BenchCluster: Sendable {
         }
     }
 
-    private init(_ client: KubernetesClient, _ clock: VirtualClock, _ logger: Logger) async throws {
+    private init(
+        _ client: KubernetesClient, _ clock: VirtualClock, _ logger: Logger, _ cloud: AzureSimulator.Configuration,
+        _ changes: [String: JSONValue]
+    ) async throws {
         self.client = client
         self.clock = clock
         try await Self.applyDefinitions(client)
         for name in [Self.namespace, Self.secretNamespace] {
             try await client.create(Namespace(metadata: ObjectMeta(name: name)))
         }
-        simulator = try BenchCloud.simulator(clock: clock)
-        host = VirtualHost(simulator: simulator, clock: clock)
+        simulator = try BenchCloud.simulator(clock: clock, configuration: cloud)
+        let host = VirtualHost(simulator: simulator, clock: clock)
+        self.host = host
         var settings = ManagerSettings()
         settings.secretNamespace = Self.secretNamespace
         // Two plugins, two budgets, as in a daemon.
+        func armClient() throws -> ARMClient {
+            try BenchCloud.client(host, budgets: RequestBudgets(), changes: changes)
+        }
         manager = try ManagerRole(
             settings: settings, client: client,
             loadBalancer: DirectCapability(
-                provider: AzureLoadBalancer(client: BenchCloud.client(host, budgets: RequestBudgets())), host: host,
+                provider: AzureLoadBalancer(client: armClient()), host: host,
                 timeout: .seconds(5 * 60)),
             nodePool: DirectCapability(
-                provider: AzureNodePool(client: BenchCloud.client(host, budgets: RequestBudgets())), host: host,
+                provider: AzureNodePool(client: armClient()), host: host,
                 timeout: .seconds(15 * 60)),
             events: EventRecorder(client: client, component: "bench", logger: logger), logger: logger, clock: clock)
         gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { _ in }
@@ -124,12 +136,12 @@ public struct BenchCluster: Sendable {
     }
 
     /// Creates configurations for the pool.
-    public func create(_ names: [String]) async throws {
+    public func create(
+        _ names: [String], _ spec: StaticGatewayConfigurationSpec = .init(gatewayNodepoolName: BenchCloud.pool)
+    ) async throws {
         for name in names {
             try await client.create(
-                StaticGatewayConfiguration(
-                    metadata: ObjectMeta(name: name, namespace: Self.namespace),
-                    spec: StaticGatewayConfigurationSpec(gatewayNodepoolName: BenchCloud.pool)))
+                StaticGatewayConfiguration(metadata: ObjectMeta(name: name, namespace: Self.namespace), spec: spec))
         }
     }
 
@@ -138,7 +150,7 @@ public struct BenchCluster: Sendable {
     /// - Returns: the virtual time since the call.
     /// - Throws: ``BenchError`` after `limit`.
     @discardableResult
-    func wait(_ what: String, limit: Duration, until condition: () async -> Bool) async throws -> Duration {
+    public func wait(_ what: String, limit: Duration, until condition: () async -> Bool) async throws -> Duration {
         let begin = clock.now
         while await !condition() {
             guard begin.duration(to: clock.now) < limit else {

@@ -60,7 +60,9 @@ struct ProcessQuiet {
         var buffer = [UInt8](repeating: 0, count: 4096)
         var length = 0
         while length < buffer.count {
-            let count = buffer.withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress! + length, $0.count - length) }
+            let count = buffer.withUnsafeMutableBytes { bytes in
+                Glibc.read(file, bytes.baseAddress.map { $0 + length }, bytes.count - length)
+            }
             guard count > 0 else { break }
             length += count
         }
