@@ -3,6 +3,10 @@ import Logging
 import Synchronization
 
 /// Runs reconcile functions over a ``WorkQueue``: each key one run at a time, all keys at most `concurrency` at a time.
+///
+/// The queue decides; this class holds it behind a lock, starts what it hands out, and sleeps until something is added
+/// or due. A run that traps ends the process: in Swift a trap cannot be caught, so a key that makes its run trap is
+/// found by the restarts of the process, not by this class.
 public final class Controller: Sendable {
     /// Runs by how they ended.
     public struct Counts: Sendable, Equatable {
@@ -10,6 +14,8 @@ public final class Controller: Sendable {
         public var done = 0
         /// Ended with ``Outcome/requeue(after:)``.
         public var requeued = 0
+        /// Ended with ``Outcome/throttled(after:)``.
+        public var throttled = 0
         /// Ended with ``Outcome/retry(_:)``.
         public var retried = 0
         /// Ended with ``Outcome/terminal(_:)``.
@@ -20,65 +26,87 @@ public final class Controller: Sendable {
         public var timeouts = 0
     }
 
-    /// The queue, and the workers' one way to wait: the sleeping dispatcher is resumed by every change.
+    /// The queue, and the dispatcher's one way to wait: it is resumed by every change.
     private struct State {
         var queue: WorkQueue<ObjectKey>
         var counts = Counts()
         var free: Int
+        var runs: UInt64 = 0
         var sleeper: CheckedContinuation<Void, Never>?
         var wasNudged = false
+    }
+
+    /// One run that was handed out.
+    private struct Run {
+        var key: ObjectKey
+        /// Numbers the runs of this controller in logs.
+        var number: UInt64
+        var startedAt: Duration
     }
 
     /// Name in logs and metrics.
     public let name: String
     private let logger: Logger
     private let clock: any Clock<Duration>
+    private let random: RandomSource
     private let elapsed: @Sendable () -> Duration
     private let reconcile: @Sendable (ObjectKey) async -> Outcome
     private let runDeadline: Duration?
+    private let concurrency: Int
+    private let metrics: ControllerMetrics
     private let state: Mutex<State>
 
     /// - Parameters:
-    ///   - concurrency: runs at a time, 1 or more.
+    ///   - concurrency: runs at a time, 1 or more; quarantined keys get a quarter of them.
+    ///   - backoff: waits of a key after failures.
     ///   - runDeadline: a run is cancelled after this time and tried again with backoff; nil: never.
-    ///   - clock: for delays; tests bring one that they move.
+    ///   - environment: clock and randomness; tests bring their own.
     ///   - reconcile: reads everything it needs by the key, acts, and says when to be called again. It must end when
     ///     its task is cancelled.
     public init(
-        name: String, concurrency: Int, backoff: BackoffPolicy = WorkQueue<ObjectKey>.defaultBackoff, logger: Logger,
-        runDeadline: Duration? = nil, clock: some Clock<Duration> = ContinuousClock(),
+        name: String, concurrency: Int, backoff: BackoffPolicy = WorkQueuePolicy.defaultBackoff, logger: Logger,
+        runDeadline: Duration? = nil, environment: ReconcileEnvironment = ReconcileEnvironment(),
         reconcile: @escaping @Sendable (ObjectKey) async -> Outcome
     ) {
         self.name = name
         self.logger = logger
-        self.clock = clock
-        let begin = clock.now
-        elapsed = { begin.duration(to: clock.now) }
+        clock = environment.clock
+        random = environment.random
+        elapsed = environment.stopwatch()
         self.reconcile = reconcile
         self.runDeadline = runDeadline
-        state = Mutex(State(queue: WorkQueue(backoff: backoff), free: max(concurrency, 1)))
+        self.concurrency = max(concurrency, 1)
+        metrics = ControllerMetrics(controller: name, concurrency: self.concurrency)
+        var policy = WorkQueuePolicy(backoff: backoff)
+        policy.quarantineRuns = max(self.concurrency / 4, 1)
+        state = Mutex(State(queue: WorkQueue(policy: policy), free: self.concurrency))
     }
 
     /// Adds a key; from any task or thread.
-    public func enqueue(_ key: ObjectKey) {
-        change { $0.queue.add(key) }
+    ///
+    /// - Parameter priority: `background` for what is no news: a first list, a resync.
+    public func enqueue(_ key: ObjectKey, priority: WorkPriority = .live) {
+        let now = elapsed()
+        metrics.added()
+        change { $0.queue.add(key, priority: priority, now: now) }
     }
 
     /// Adds a key for later.
     public func enqueue(_ key: ObjectKey, after delay: Duration) {
         let due = elapsed() + delay
+        metrics.added()
         change { $0.queue.add(key, at: due) }
     }
 
     /// How runs ended so far.
     public var counts: Counts { state.withLock { $0.counts } }
 
-    /// Works until its task is cancelled; then waits for the runs under way.
+    /// Works until its task is cancelled; then cancels the runs under way and waits for them.
     public func run() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
-                while let key = take() {
-                    group.addTask { await self.work(key) }
+                while let run = take() {
+                    group.addTask { await self.work(run) }
                 }
                 await sleep()
             }
@@ -86,25 +114,36 @@ public final class Controller: Sendable {
         }
     }
 
-    private func take() -> ObjectKey? {
+    private func take() -> Run? {
         let now = elapsed()
-        return state.withLock { state in
-            guard state.free > 0, let key = state.queue.next(now: now) else { return nil }
+        let taken: (run: Run, waited: Duration, active: Int)? = state.withLock { state in
+            guard state.free > 0, let next = state.queue.next(now: now) else { return nil }
             state.free -= 1
-            return key
+            state.runs += 1
+            return (
+                Run(key: next.key, number: state.runs, startedAt: now), next.waited, concurrency - state.free
+            )
         }
+        guard let taken else { return nil }
+        metrics.started(waited: taken.waited, active: taken.active)
+        return taken.run
     }
 
-    private func work(_ key: ObjectKey) async {
-        let outcome = await runInTime(key)
-        log(key, outcome)
+    private func work(_ run: Run) async {
+        let outcome = await runInTime(run.key)
         let now = elapsed()
+        log(run, outcome, took: now - run.startedAt)
+        var figures = (active: 0, ready: 0, quarantined: 0)
         change { state in
-            var random = SystemRandomNumberGenerator()
-            state.queue.finish(key, outcome: outcome, now: now, using: &random)
+            var random = random
+            state.queue.finish(run.key, outcome: outcome, now: now, using: &random)
             state.counts.count(outcome)
             state.free += 1
+            figures = (concurrency - state.free, state.queue.readyCount, state.queue.quarantinedCount)
         }
+        metrics.ended(
+            outcome, after: now - run.startedAt, active: figures.active, ready: figures.ready,
+            quarantined: figures.quarantined)
     }
 
     /// One run, cancelled at the deadline. It is waited for even then: a key never has two runs.
@@ -121,6 +160,7 @@ public final class Controller: Sendable {
             if let first { return first }
             let late = await group.next() ?? nil
             guard !Task.isCancelled else { return late ?? .done }
+            metrics.timedOut()
             change { $0.counts.timeouts += 1 }
             // What ended well after all stands; a run cut short is tried again, whatever it says about being cancelled.
             if case .done? = late { return .done }
@@ -141,7 +181,7 @@ public final class Controller: Sendable {
 
     /// Sleeps until a change, the next due time, or cancellation.
     private func sleep() async {
-        let due = state.withLock { $0.queue.nextDue }
+        let due = state.withLock { $0.queue.nextDue() }
         let now = elapsed()
         let alarm = due.map { due in
             Task { [clock] in
@@ -169,20 +209,26 @@ public final class Controller: Sendable {
     }
 
     /// One line per run that a person may have to know of; nothing about a run that found all well.
-    private func log(_ key: ObjectKey, _ outcome: Outcome) {
-        let metadata: Logger.Metadata = ["controller": .string(name), "object": .string(key.description)]
+    private func log(_ run: Run, _ outcome: Outcome, took: Duration) {
+        var level = Logger.Level.debug
+        let text: Logger.Message
+        var failure: (any Error)?
         switch outcome {
-        case .done, .requeue: logger.debug("reconciled", metadata: metadata)
-        case .conflict: logger.debug("object changed meanwhile", metadata: metadata)
+        case .done, .requeue: text = "reconciled"
+        case .conflict: text = "object changed meanwhile"
+        case .throttled: text = "asked to wait"
         case .retry(let error):
-            logger.warning(
-                "reconcile failed; it will be tried again",
-                metadata: metadata.merging(["error": .string(String(describing: error))]) { $1 })
+            (level, text, failure) = (.warning, "reconcile failed; it will be tried again", error)
         case .terminal(let error):
-            logger.warning(
-                "reconcile failed; it waits for a change of the object",
-                metadata: metadata.merging(["error": .string(String(describing: error))]) { $1 })
+            (level, text, failure) = (.warning, "reconcile failed; it waits for a change of the object", error)
         }
+        guard logger.logLevel <= level else { return }
+        var metadata: Logger.Metadata = [
+            "controller": .string(name), "object": .string(run.key.description),
+            "reconcileID": .string("\(name)-\(run.number)"), "took": .stringConvertible(took),
+        ]
+        if let failure { metadata["error"] = .string(String(describing: failure)) }
+        logger.log(level: level, text, metadata: metadata)
     }
 }
 
@@ -191,6 +237,7 @@ extension Controller.Counts {
         switch outcome {
         case .done: done += 1
         case .requeue: requeued += 1
+        case .throttled: throttled += 1
         case .retry: retried += 1
         case .terminal: terminal += 1
         case .conflict: conflicts += 1

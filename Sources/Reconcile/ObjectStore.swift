@@ -82,7 +82,8 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
             for (key, object) in fresh { enter(object, key, &state) }
             state.isSynced = true
             defer { state.waiters = [:] }
-            return (changed + gone, Array(state.waiters.values))
+            // In order, so that what follows does not depend on how hashes fall.
+            return ((changed + gone).sorted(), Array(state.waiters.values))
         }
         for waiter in waiters { waiter.resume() }
         return changed

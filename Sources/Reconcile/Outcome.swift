@@ -2,8 +2,11 @@
 public enum Outcome: Sendable {
     /// Nothing is left to do until something changes.
     case done
-    /// Look again after this time; not an error.
+    /// Look again after this time, or a little later (``WorkQueuePolicy/requeueSpread``); not an error.
     case requeue(after: Duration)
+    /// The other side asks for patience: again after this time; neither success nor failure, so the count of failures
+    /// stays.
+    case throttled(after: Duration)
     /// A passing fault: again with the key's growing backoff.
     case retry(any Error)
     /// Repetition does not help: wait until the object changes.

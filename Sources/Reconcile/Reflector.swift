@@ -9,19 +9,20 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private let client: KubernetesClient
     private let scope: ListScope
     private let logger: Logger
-    private let clock: any Clock<Duration>
-    private let onChange: @Sendable (ObjectKey) -> Void
+    private let environment: ReconcileEnvironment
+    private let onChange: @Sendable (ObjectKey, WorkPriority) -> Void
 
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
     ///   - indexes: see ``ObjectStore/init(indexes:)``.
-    ///   - clock: for the waits between failures.
+    ///   - environment: clock and randomness of the waits between failures.
     ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
-    ///     block.
+    ///     block. What the first list brings is background work, everything later is live.
     public init(
         _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
         indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
-        clock: any Clock<Duration> = ContinuousClock(), onChange: @escaping @Sendable (ObjectKey) -> Void
+        environment: ReconcileEnvironment = ReconcileEnvironment(),
+        onChange: @escaping @Sendable (ObjectKey, WorkPriority) -> Void
     ) {
         store = ObjectStore(indexes: indexes)
         self.client = client
@@ -29,20 +30,20 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         var logger = logger
         logger[metadataKey: "kind"] = .string(Resource.resourceType.kind)
         self.logger = logger
-        self.clock = clock
+        self.environment = environment
         self.onChange = onChange
     }
 
     /// Follows the objects until the task is cancelled; every fault is waited out.
     public func run() async throws {
         var machine = ListWatchMachine()
-        var random = SystemRandomNumberGenerator()
+        var random = environment.random
         var pages: [Resource] = []
         while true {
             try Task.checkCancellation()
             switch machine.next(using: &random) {
             case .wait(let duration):
-                try await clock.sleep(for: duration)
+                try await environment.clock.sleep(for: duration)
                 machine.handle(.waited, using: &random)
             case .list(let token):
                 if token == nil { pages = [] }
@@ -55,27 +56,28 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
 
     /// Reads one page; the last one makes the store equal to the list at once.
     private func list(_ token: String?, into pages: inout [Resource]) async -> ListWatchMachine.Input {
-        let began = ContinuousClock.now
+        let elapsed = environment.stopwatch()
         do {
             let page = try await client.listPage(
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
             report(page.list.undecodable)
             pages += page.list.items + page.list.undecodable.compactMap(lastReadable)
             if page.continueToken == nil {
-                for key in store.replaceAll(pages) { onChange(key) }
+                let priority = store.isSynced ? WorkPriority.live : .background
+                for key in store.replaceAll(pages) { onChange(key, priority) }
                 pages = []
             }
             return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
         } catch {
-            return failed("list", error, began)
+            return failed("list", error, after: elapsed())
         }
     }
 
     private func watch(
         _ version: String, _ seconds: Int, _ machine: inout ListWatchMachine,
-        _ random: inout SystemRandomNumberGenerator
+        _ random: inout RandomSource
     ) async {
-        let began = ContinuousClock.now
+        let elapsed = environment.stopwatch()
         do {
             for try await event in try await client.watch(
                 Resource.self, namespace: scope.namespace, labelSelector: scope.labelSelector,
@@ -84,9 +86,9 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
                 apply(event)
                 machine.handle(.event(resourceVersion: event.resourceVersion), using: &random)
             }
-            machine.handle(.watchEnded(after: ContinuousClock.now - began), using: &random)
+            machine.handle(.watchEnded(after: elapsed()), using: &random)
         } catch {
-            machine.handle(failed("watch", error, began), using: &random)
+            machine.handle(failed("watch", error, after: elapsed()), using: &random)
         }
     }
 
@@ -94,17 +96,17 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         switch event {
         case .added(let object), .modified(let object):
             store.set(object)
-            onChange(ObjectKey(object))
+            onChange(ObjectKey(object), .live)
         case .deleted(let object):
             store.remove(ObjectKey(object))
-            onChange(ObjectKey(object))
+            onChange(ObjectKey(object), .live)
         case .bookmark: break
         case .undecodable(let object, _, let isDeleted):
             report([object])
             guard isDeleted else { return }
             let key = ObjectKey(namespace: object.namespace, name: object.name)
             store.remove(key)
-            onChange(key)
+            onChange(key, .live)
         }
     }
 
@@ -124,14 +126,12 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         }
     }
 
-    private func failed(_ action: String, _ error: any Error, _ began: ContinuousClock.Instant)
-        -> ListWatchMachine.Input
-    {
+    private func failed(_ action: String, _ error: any Error, after time: Duration) -> ListWatchMachine.Input {
         if !(error is CancellationError) {
             logger.info(
                 "following objects was interrupted",
                 metadata: ["action": .string(action), "error": .string(String(describing: error))])
         }
-        return .failed(ListWatchMachine.Failure(error), after: ContinuousClock.now - began)
+        return .failed(ListWatchMachine.Failure(error), after: time)
     }
 }

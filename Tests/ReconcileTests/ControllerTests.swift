@@ -15,7 +15,7 @@ import Testing
         Controller(
             name: "test", concurrency: concurrency,
             backoff: BackoffPolicy(base: .seconds(1), cap: .seconds(8), jitter: 0), logger: Logger(label: "test"),
-            runDeadline: runDeadline, clock: clock, reconcile: reconcile)
+            runDeadline: runDeadline, environment: ReconcileEnvironment(clock: clock), reconcile: reconcile)
     }
 
     @Test func retriesFollowTheVirtualClock() async {

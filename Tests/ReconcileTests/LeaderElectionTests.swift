@@ -56,7 +56,7 @@ private final class MemoryLease: LeaseAccess {
         LeaderElector(
             settings: try settings(identity), access: lease,
             logger: Logger(label: "t") { _ in SwiftLogNoOpLogHandler() },
-            clock: clock)
+            environment: ReconcileEnvironment(clock: clock))
     }
 
     @Test(arguments: [(15, 10, 9), (10, 10, 2), (15, 2, 2), (15, 10, 0)])

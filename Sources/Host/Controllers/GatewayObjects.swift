@@ -108,10 +108,12 @@ extension Outcome {
         switch error {
         case let error as KubernetesError where error.code == .conflict:
             self = .conflict
+        case let error as KubernetesError where error.code == .tooManyRequests:
+            self = .throttled(after: error.retryAfter ?? .seconds(1))
         case let error as ProviderError:
             switch error.code {
             case .conflict: self = .conflict
-            case .throttled: self = .requeue(after: .milliseconds(error.retryAfterMilliseconds ?? 1000))
+            case .throttled: self = .throttled(after: .milliseconds(error.retryAfterMilliseconds ?? 1000))
             case .invalid, .terminal, .unsupported: self = .requeue(after: later)
             case .ok, .retry, .cancelled: self = .retry(error)
             }

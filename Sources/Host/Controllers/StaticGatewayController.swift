@@ -13,6 +13,8 @@ struct StaticGatewayController: Sendable {
     let settings: ManagerSettings
     /// The wall clock, for conditions.
     var now: @Sendable () -> Date = { Date() }
+    /// Makes the key pair of a configuration.
+    var generateKey: @Sendable () throws -> WireGuardPrivateKey = { try WireGuardPrivateKey.generate() }
 
     func reconcile(_ key: ObjectKey) async -> Outcome {
         do {
@@ -132,10 +134,12 @@ struct StaticGatewayController: Sendable {
             return try await objects.client.create(
                 Secret(
                     metadata: ObjectMeta(name: name, namespace: settings.secretNamespace, labels: labels),
-                    type: "Opaque", data: Self.keyData(try WireGuardPrivateKey.generate())))
+                    type: "Opaque", data: Self.keyData(try generateKey())))
         }
         var patch: [String: JSONValue] = [:]
-        if let data = try Self.repairedKeyData(secret.data) { patch["data"] = try JSONValue(encoding: data) }
+        if let data = try Self.repairedKeyData(secret.data, generateKey) {
+            patch["data"] = try JSONValue(encoding: data)
+        }
         if !labels.allSatisfy({ secret.metadata.labels[$0.key] == $0.value }) {
             patch["metadata"] = ["labels": try JSONValue(encoding: labels)]
         }
@@ -146,10 +150,12 @@ struct StaticGatewayController: Sendable {
 
     /// What is wrong with a Secret's keys, as the data to write; nil if nothing is. A readable private key is kept at any
     /// cost: pods that run know its public half.
-    static func repairedKeyData(_ data: [String: Data]) throws -> [String: Data]? {
+    static func repairedKeyData(
+        _ data: [String: Data], _ generateKey: () throws -> WireGuardPrivateKey = { try .generate() }
+    ) throws -> [String: Data]? {
         let text = String(decoding: data[GatewayNames.privateKeyField] ?? Data(), as: UTF8.self)
         guard let privateKey = try? WireGuardPrivateKey(parsing: text) else {
-            return keyData(try WireGuardPrivateKey.generate())
+            return keyData(try generateKey())
         }
         let whole = keyData(privateKey)
         return data[GatewayNames.publicKeyField] == whole[GatewayNames.publicKeyField] ? nil : whole

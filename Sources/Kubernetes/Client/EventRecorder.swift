@@ -13,6 +13,7 @@ public actor EventRecorder {
     private let host: String?
     private let logger: Logger
     private let now: @Sendable () -> Date
+    private var random: any RandomNumberGenerator & Sendable
     private var aggregator = EventAggregator()
     private var pending: [EventAggregator.Report] = []
     private var worker: Task<Void, Never>?
@@ -23,15 +24,18 @@ public actor EventRecorder {
     ///   - component: name of the reporter as `kubectl describe` shows it.
     ///   - host: node the reporter speaks for.
     ///   - now: the wall clock; tests give their own.
+    ///   - random: for the suffixes of names.
     public init(
         client: KubernetesClient, component: String, host: String? = nil, logger: Logger,
-        now: @escaping @Sendable () -> Date = { Date() }
+        now: @escaping @Sendable () -> Date = { Date() },
+        random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
         self.client = client
         self.component = component
         self.host = host
         self.logger = logger
         self.now = now
+        self.random = random
     }
 
     /// Reports something expected.
@@ -86,7 +90,7 @@ public actor EventRecorder {
 
     private func post(_ report: EventAggregator.Report) async throws {
         let time = Timestamp(now())
-        let suffix = String(UInt64.random(in: .min ... .max), radix: 16)
+        let suffix = String(random.next(), radix: 16)
         // Names of objects may be as long as names of Events, so there must be room for the suffix.
         let metadata = ObjectMeta(
             name: "\(report.object.name.prefix(200)).\(suffix)", namespace: namespace(of: report))

@@ -6,21 +6,9 @@ import NIOFoundationCompat
 import NIOHTTP1
 import NIOSSL
 
-/// One request to an API server.
-struct APIRequest: Sendable {
-    var method: HTTPMethod
-    /// Path and query, as ``RequestPath`` makes them.
-    var path: String
-    var body: Data?
-    var contentType = "application/json"
-
-    /// What errors call it: verb and path, never headers.
-    var label: String { "\(method.rawValue) \(path)" }
-}
-
 /// Sends requests and bounds answers: the only place that knows the HTTP library. Two connection pools, because a watch
 /// may be silent for minutes and an ordinary request may not.
-struct HTTPTransport: Sendable {
+struct HTTPTransport: APITransport {
     private let configuration: ClientConfiguration
     private let requests: HTTPClient
     private let watches: HTTPClient
@@ -80,7 +68,7 @@ struct HTTPTransport: Sendable {
     }
 
     /// Starts a request whose answer is a stream of lines; the head is checked before this returns.
-    func open(_ request: APIRequest) async throws -> HTTPClientResponse.Body {
+    func open(_ request: APIRequest) async throws -> Chunks {
         do {
             return try await openOnce(request)
         } catch let error as KubernetesError where error.code == .unauthorized {
@@ -89,7 +77,7 @@ struct HTTPTransport: Sendable {
         }
     }
 
-    private func openOnce(_ request: APIRequest) async throws -> HTTPClientResponse.Body {
+    private func openOnce(_ request: APIRequest) async throws -> TranslatedChunks {
         do {
             let response = try await watches.execute(
                 outgoing(request), deadline: .now() + Self.amount(configuration.requestTimeout))
@@ -108,7 +96,7 @@ struct HTTPTransport: Sendable {
                     .unexpectedResponse, "\(request.label): a watch answered with \(type); expected application/json",
                     httpStatus: status)
             }
-            return response.body
+            return TranslatedChunks(body: response.body, request: request)
         } catch is TimeLimitExceeded {
             throw KubernetesError(.timeout, "\(request.label): no whole answer in \(configuration.requestTimeout)")
         } catch {
@@ -118,7 +106,7 @@ struct HTTPTransport: Sendable {
 
     private func outgoing(_ request: APIRequest) async throws -> HTTPClientRequest {
         var outgoing = HTTPClientRequest(url: configuration.server + request.path)
-        outgoing.method = request.method
+        outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         outgoing.headers.add(name: "Accept", value: "application/json")
         outgoing.headers.add(name: "User-Agent", value: "egress-gateway")
         if let token = try await tokens.current() {
@@ -187,6 +175,27 @@ struct HTTPTransport: Sendable {
     }
 
     private static func amount(_ duration: Duration) -> TimeAmount { TimeAmount(duration) }
+}
+
+/// A body whose errors are this module's.
+private struct TranslatedChunks: AsyncSequence, Sendable {
+    let body: HTTPClientResponse.Body
+    let request: APIRequest
+
+    func makeAsyncIterator() -> Iterator { Iterator(chunks: body.makeAsyncIterator(), request: request) }
+
+    struct Iterator: AsyncIteratorProtocol {
+        var chunks: HTTPClientResponse.Body.AsyncIterator
+        let request: APIRequest
+
+        mutating func next() async throws -> ByteBuffer? {
+            do {
+                return try await chunks.next()
+            } catch {
+                throw HTTPTransport.translate(error, request)
+            }
+        }
+    }
 }
 
 /// Thrown by ``withTimeLimit(_:_:)``.

@@ -1,7 +1,6 @@
 import FoundationEssentials
 import JSONModel
 import Logging
-import NIOHTTP1
 
 /// A part of an object that is written by itself.
 public enum Subresource: String, Sendable {
@@ -31,17 +30,26 @@ public struct ListScope: Sendable, Hashable {
 /// Every method throws ``KubernetesError``, or `CancellationError` when its task was cancelled. None repeats a request,
 /// except once after a 401 when a token file has a newer token. Any task may call any method.
 public final class KubernetesClient: Sendable {
-    private let transport: HTTPTransport
-    private let configuration: ClientConfiguration
+    private let transport: any APITransport
+    private let maximumLineBytes: Int
     private let logger: Logger
 
     /// Makes a client; no connection is opened yet. The maker calls ``shutdown()`` before the last reference goes.
     ///
     /// - Throws: ``KubernetesError`` with code `configuration` for certificates that cannot be used.
-    public init(configuration: ClientConfiguration, logger: Logger) throws {
-        self.configuration = configuration
+    public convenience init(configuration: ClientConfiguration, logger: Logger) throws {
+        self.init(
+            transport: try HTTPTransport(configuration), maximumLineBytes: configuration.maximumLineBytes,
+            logger: logger)
+    }
+
+    /// Makes a client over another way to an API server; the client shuts it down.
+    ///
+    /// - Parameter maximumLineBytes: longest line of a watch.
+    public init(transport: any APITransport, maximumLineBytes: Int = 8 * 1024 * 1024, logger: Logger) {
+        self.transport = transport
+        self.maximumLineBytes = maximumLineBytes
         self.logger = logger
-        transport = try HTTPTransport(configuration)
     }
 
     /// Closes all connections; running requests and watches fail. Call it once.
@@ -54,7 +62,7 @@ public final class KubernetesClient: Sendable {
         _ type: Resource.Type, namespace: String = "", name: String
     ) async throws -> Resource {
         let path = try RequestPath(Resource.resourceType, namespace: namespace, name: name)
-        return try await send(APIRequest(method: .GET, path: path.text))
+        return try await send(APIRequest(method: .get, path: path.text))
     }
 
     /// Reads all objects in scope, page by page; memory holds all of them in the end.
@@ -111,7 +119,7 @@ public final class KubernetesClient: Sendable {
         path.add("fieldSelector", scope.fieldSelector)
         path.add("limit", String(limit))
         path.add("continue", continueToken)
-        let page: ListPage<Resource> = try await send(APIRequest(method: .GET, path: path.text))
+        let page: ListPage<Resource> = try await send(APIRequest(method: .get, path: path.text))
         let token = page.metadata.continueToken
         return Page(
             list: ResourceList(
@@ -124,7 +132,7 @@ public final class KubernetesClient: Sendable {
     public func create<Resource: KubernetesResource>(_ object: Resource) async throws -> Resource {
         let path = try RequestPath(Resource.resourceType, namespace: try requiredNamespace(object))
         return try await send(
-            APIRequest(method: .POST, path: path.text, body: try KubernetesJSON.encode(object)))
+            APIRequest(method: .post, path: path.text, body: try KubernetesJSON.encode(object)))
     }
 
     /// Replaces the whole object. With a resourceVersion in its metadata it is refused (`conflict`) if the stored one
@@ -147,7 +155,7 @@ public final class KubernetesClient: Sendable {
             Resource.resourceType, namespace: object.metadata.namespace, name: object.metadata.name,
             subresource: subresource?.rawValue)
         return try await send(
-            APIRequest(method: .PUT, path: path.text, body: try KubernetesJSON.encode(object)))
+            APIRequest(method: .put, path: path.text, body: try KubernetesJSON.encode(object)))
     }
 
     /// Changes the fields that the patch names (RFC 7386): null removes, lists are replaced whole, unknown fields stay.
@@ -176,7 +184,7 @@ public final class KubernetesClient: Sendable {
         }
         return try await send(
             APIRequest(
-                method: .PATCH, path: path.text, body: body, contentType: "application/merge-patch+json"))
+                method: .patch, path: path.text, body: body, contentType: "application/merge-patch+json"))
     }
 
     /// Asks for the deletion of one object; with finalizers left it is only marked.
@@ -203,7 +211,7 @@ public final class KubernetesClient: Sendable {
             body = try KubernetesJSON.encode(patch: JSONValue.object(options))
         }
         // The answer is the object or a Status; both only say that it was accepted.
-        _ = try await transport.send(APIRequest(method: .DELETE, path: path.text, body: body))
+        _ = try await transport.send(APIRequest(method: .delete, path: path.text, body: body))
     }
 
     /// Follows changes from a version on. The sequence ends when the server ends it; an ERROR event, a broken
@@ -223,9 +231,9 @@ public final class KubernetesClient: Sendable {
         path.add("timeoutSeconds", String(timeoutSeconds))
         path.add("labelSelector", labelSelector)
         path.add("fieldSelector", fieldSelector)
-        let request = APIRequest(method: .GET, path: path.text)
-        let body = try await transport.open(request)
-        return WatchEvents(body: body, request: request, maximumLineBytes: configuration.maximumLineBytes)
+        let request = APIRequest(method: .get, path: path.text)
+        let chunks = try await transport.open(request)
+        return WatchEvents(chunks: chunks, request: request, maximumLineBytes: maximumLineBytes)
     }
 
     private func send<Answer: Decodable>(_ request: APIRequest) async throws -> Answer {

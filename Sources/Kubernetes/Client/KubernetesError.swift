@@ -73,6 +73,17 @@ public struct KubernetesError: Error, Sendable, CustomStringConvertible {
         self.cause = cause
     }
 
+    /// The error that an answer without success stands for; for transports.
+    ///
+    /// - Parameters:
+    ///   - body: a `metav1.Status` in JSON, or anything else.
+    ///   - retryAfterHeader: text of the header `Retry-After`.
+    ///   - request: what was asked; starts the message.
+    public init(httpStatus: Int, body: Data, retryAfterHeader: String? = nil, request: String) {
+        self = ServerStatus.error(
+            httpStatus: httpStatus, body: body, retryAfterHeader: retryAfterHeader, request: request)
+    }
+
     /// What the caller should do; follows from the code.
     public var advice: Advice {
         switch code {

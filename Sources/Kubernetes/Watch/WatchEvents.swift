@@ -1,4 +1,3 @@
-import AsyncHTTPClient
 import FoundationEssentials
 import NIOCore
 
@@ -7,18 +6,19 @@ import NIOCore
 public struct WatchEvents<Resource: KubernetesResource>: AsyncSequence, Sendable {
     public typealias Element = WatchEvent<Resource>
 
-    let body: HTTPClientResponse.Body
+    let chunks: APITransport.Chunks
     let request: APIRequest
     let maximumLineBytes: Int
 
     public func makeAsyncIterator() -> Iterator {
         Iterator(
-            chunks: body.makeAsyncIterator(), lines: LineSplitter(maximumLineBytes: maximumLineBytes), request: request)
+            chunks: chunks.makeAsyncIterator(), lines: LineSplitter(maximumLineBytes: maximumLineBytes),
+            request: request)
     }
 
     /// Reads one watch.
     public struct Iterator: AsyncIteratorProtocol {
-        var chunks: HTTPClientResponse.Body.AsyncIterator
+        var chunks: any AsyncIteratorProtocol<ByteBuffer, any Error>
         var lines: LineSplitter
         let request: APIRequest
 
@@ -29,7 +29,7 @@ public struct WatchEvents<Resource: KubernetesResource>: AsyncSequence, Sendable
         public mutating func next() async throws -> WatchEvent<Resource>? {
             while true {
                 if let line = try nextLine() { return try event(line) }
-                guard let chunk = try await nextChunk() else {
+                guard let chunk = try await chunks.next() else {
                     // What came after the last newline is half an event: it will come again after resuming.
                     guard lines.unfinishedBytes == 0 else {
                         throw KubernetesError(.unavailable, "\(request.label): the watch ended inside a line")
@@ -46,14 +46,6 @@ public struct WatchEvents<Resource: KubernetesResource>: AsyncSequence, Sendable
             } catch {
                 throw KubernetesError(
                     .responseTooLarge, "\(request.label): a line is longer than \(error.maximumLineBytes) bytes")
-            }
-        }
-
-        private mutating func nextChunk() async throws -> ByteBuffer? {
-            do {
-                return try await chunks.next()
-            } catch {
-                throw HTTPTransport.translate(error, request)
             }
         }
 

@@ -60,19 +60,17 @@ public final class LeaderElector: Sendable {
     private let machine: Mutex<LeaderElectionMachine>
 
     /// - Parameters:
-    ///   - clock: for pauses and the local deadline; tests bring one that they move.
-    ///   - wall: the wall clock, only for the times written into the Lease.
+    ///   - environment: the clock for pauses and the local deadline, the wall clock for the times in the Lease.
     public init(
         settings: LeaderElectionSettings, access: any LeaseAccess, logger: Logger,
-        clock: some Clock<Duration> = ContinuousClock(), wall: @escaping @Sendable () -> Date = { Date() }
+        environment: ReconcileEnvironment = ReconcileEnvironment()
     ) {
         self.settings = settings
         self.access = access
         self.logger = logger
-        self.clock = clock
-        let begin = clock.now
-        elapsed = { begin.duration(to: clock.now) }
-        self.wall = wall
+        clock = environment.clock
+        elapsed = environment.stopwatch()
+        wall = environment.now
         machine = Mutex(LeaderElectionMachine(settings: settings))
     }
 

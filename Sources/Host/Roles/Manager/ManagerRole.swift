@@ -1,5 +1,6 @@
 import Foundation
 import Kubernetes
+import LinuxNet
 import Logging
 import ProviderKit
 import Reconcile
@@ -13,6 +14,7 @@ import Synchronization
 public struct ManagerRole: Service {
     private let client: KubernetesClient
     private let logger: Logger
+    private let environment: ReconcileEnvironment
     private let staticGateways: Controller
     private let loadBalancers: Controller
     private let nodePools: Controller
@@ -27,49 +29,71 @@ public struct ManagerRole: Service {
     /// Name of the Lease (upstream behaviour section 2.1).
     private static let leaseName = "0a299682.microsoft.com"
 
+    /// One reconcile function: a key in, an outcome out.
+    public typealias Reconcile = @Sendable (ObjectKey) async -> Outcome
+
     /// - Parameters:
     ///   - receivePluginEvents: registers who gets what the plugins tell about their items.
-    ///   - clock: for retries and periodic passes; benchmarks bring one that need not be waited for.
+    ///   - environment: clocks and randomness of everything the role does.
+    ///   - identity: holder of the Lease; nil: host name and a random number.
+    ///   - generateKey: makes the private key of a configuration; nil: libsodium's.
+    ///   - interpose: lays something around the reconcile function of the controller of that name, such as a trace.
     public init(
         settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
         nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger,
         receivePluginEvents: @escaping @Sendable (@escaping PluginEventHandler) -> Void = { _ in },
-        clock: any Clock<Duration> = ContinuousClock()
+        environment: ReconcileEnvironment = ReconcileEnvironment(), identity: String? = nil,
+        generateKey: (@Sendable () throws -> WireGuardPrivateKey)? = nil,
+        interpose: (_ controller: String, @escaping Reconcile) -> Reconcile = { $1 }
     ) throws {
         self.events = events
         self.receivePluginEvents = receivePluginEvents
         self.client = client
         self.logger = logger
-        elector = try Self.makeElector(settings, client, logger)
+        self.environment = environment
+        elector = try Self.makeElector(settings, client, identity, environment, logger)
         let objects = GatewayObjects(client: client)
-        let staticGateway = StaticGatewayController(objects: objects, events: events, settings: settings)
+        var staticGateway = StaticGatewayController(
+            objects: objects, events: events, settings: settings, now: environment.now)
+        if let generateKey { staticGateway.generateKey = generateKey }
         let balancer = LoadBalancerController(
-            objects: objects, loadBalancer: BatchingCapability(loadBalancer, clock: clock), events: events,
-            settings: settings)
+            objects: objects, loadBalancer: BatchingCapability(loadBalancer, clock: environment.clock), events: events,
+            settings: settings, now: environment.now)
         let pool = NodePoolController(
-            objects: objects, nodePool: BatchingCapability(nodePool, clock: clock), events: events, settings: settings)
-        staticGateways = Controller(
-            name: "static-gateway", concurrency: Self.concurrency, logger: logger, clock: clock,
-            reconcile: staticGateway.reconcile)
-        loadBalancers = Controller(
-            name: "load-balancer", concurrency: Self.concurrency, logger: logger, clock: clock,
-            reconcile: balancer.reconcile)
-        nodePools = Controller(
-            name: "node-pool", concurrency: Self.concurrency, logger: logger, clock: clock,
-            reconcile: pool.reconcile)
+            objects: objects, nodePool: BatchingCapability(nodePool, clock: environment.clock), events: events,
+            settings: settings, now: environment.now)
+        func controller(_ name: String, _ deadline: Duration, _ reconcile: @escaping Reconcile) -> Controller {
+            Controller(
+                name: name, concurrency: Self.concurrency, logger: logger, runDeadline: deadline,
+                environment: environment, reconcile: interpose(name, reconcile))
+        }
+        staticGateways = controller("static-gateway", RunDeadline.staticGateway, staticGateway.reconcile)
+        loadBalancers = controller("load-balancer", RunDeadline.loadBalancer, balancer.reconcile)
+        nodePools = controller("node-pool", RunDeadline.nodePool, pool.reconcile)
+    }
+
+    /// How long one run may take. The cloud's calls have limits of their own, and one waits for the joined call before
+    /// it; a run is only cut short when those limits failed.
+    private enum RunDeadline {
+        static let staticGateway = Duration.seconds(2 * 60)
+        static let loadBalancer = Duration.seconds(15 * 60)
+        static let nodePool = Duration.seconds(40 * 60)
     }
 
     /// nil where one manager works alone.
     private static func makeElector(
-        _ settings: ManagerSettings, _ client: KubernetesClient, _ logger: Logger
+        _ settings: ManagerSettings, _ client: KubernetesClient, _ identity: String?,
+        _ environment: ReconcileEnvironment, _ logger: Logger
     ) throws -> LeaderElector? {
         guard settings.leaderElection else { return nil }
         // The host name is the pod's name in a cluster; the number tells two processes of one host apart.
-        let identity = "\(ProcessInfo.processInfo.hostName)_\(UInt32.random(in: 0...UInt32.max))"
+        var random = environment.random
+        let number = UInt32.random(in: 0...UInt32.max, using: &random)
+        let identity = identity ?? "\(ProcessInfo.processInfo.hostName)_\(number)"
         let election = try LeaderElectionSettings(
             namespace: settings.leaderElectionNamespace, name: leaseName, identity: identity)
         let access = ClientLeaseAccess(client: client, namespace: election.namespace, name: election.name)
-        return LeaderElector(settings: election, access: access, logger: logger)
+        return LeaderElector(settings: election, access: access, logger: logger, environment: environment)
     }
 
     /// Leads, if leaders are elected, and works; a leadership that is lost ends the role with an error.
@@ -92,17 +116,23 @@ public struct ManagerRole: Service {
     }
 
     private var jobs: [@Sendable () async throws -> Void] {
-        let machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger) { [self] key in
-            nodePools.enqueue(key)
+        let machines = Reflector(
+            GatewayVMConfiguration.self, client: client, logger: logger, environment: environment
+        ) { [self] key, priority in
+            nodePools.enqueue(key, priority: priority)
             // Its status is copied up, and its end lets the owner of the same name go on.
-            loadBalancers.enqueue(key)
+            loadBalancers.enqueue(key, priority: priority)
         }
-        let balancers = Reflector(GatewayLBConfiguration.self, client: client, logger: logger) { [self] key in
-            loadBalancers.enqueue(key)
-            staticGateways.enqueue(key)
+        let balancers = Reflector(
+            GatewayLBConfiguration.self, client: client, logger: logger, environment: environment
+        ) { [self] key, priority in
+            loadBalancers.enqueue(key, priority: priority)
+            staticGateways.enqueue(key, priority: priority)
         }
-        let gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { [self] key in
-            staticGateways.enqueue(key)
+        let gateways = Reflector(
+            StaticGatewayConfiguration.self, client: client, logger: logger, environment: environment
+        ) { [self] key, priority in
+            staticGateways.enqueue(key, priority: priority)
         }
         // An item of a request is named by its object's UID.
         receivePluginEvents { [events, logger, balancers, machines] plugin, event, count in
@@ -127,8 +157,9 @@ public struct ManagerRole: Service {
         }
         let nodes = GatewayNames.gatewayNodeLabels.map { label in
             Reflector(
-                Node.self, client: client, scope: ListScope(labelSelector: "\(label.0)=\(label.1)"), logger: logger
-            ) { [self, newNodes] key in
+                Node.self, client: client, scope: ListScope(labelSelector: "\(label.0)=\(label.1)"), logger: logger,
+                environment: environment
+            ) { [self, newNodes] key, _ in
                 // Nodes report their health every few seconds; only one that is new concerns the pool.
                 guard newNodes.insert(key) else { return }
                 for machine in machines.store.all { nodePools.enqueue(ObjectKey(machine)) }
