@@ -175,7 +175,8 @@ let package = Package(
         .target(
             name: "Kubernetes", dependencies: ["JSONModel", asyncHTTPClient, logging, yams] + nioCore,
             swiftSettings: strict),
-        .target(name: "Reconcile", dependencies: ["JSONModel", "Kubernetes", logging], swiftSettings: strict),
+        .target(
+            name: "Reconcile", dependencies: ["JSONModel", "Kubernetes", logging, metrics], swiftSettings: strict),
         .target(
             name: "Host",
             dependencies: [
@@ -202,6 +203,14 @@ let package = Package(
             dependencies: [
                 "JSONModel", "Lab", "Host", "Kubernetes", "ProviderKit", argumentParser, asyncHTTPClient, logging,
             ] + nioCore, swiftSettings: strict, linkerSettings: executableLinking),
+        // Runs the manager's code in simulated worlds; its C part takes the place of Swift's executor.
+        .target(name: "CDeterministicExecutor"),
+        .executableTarget(
+            name: "reconcile-sim",
+            dependencies: [
+                "CDeterministicExecutor", "Host", "JSONModel", "Kubernetes", "LinuxNet", "ProviderKit", "Reconcile",
+                argumentParser, logging,
+            ] + nioCore, swiftSettings: strict),
         .target(
             name: "ProviderCheck",
             dependencies: ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit", asyncHTTPClient, yams] + nioCore,
