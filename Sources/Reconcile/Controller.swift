@@ -91,6 +91,11 @@ public final class Controller: Sendable {
         change { $0.queue.add(key, priority: priority, now: now) }
     }
 
+    /// Adds the key of a change.
+    public func enqueue(_ change: StoreChange) {
+        enqueue(change.key, priority: change.priority)
+    }
+
     /// Adds a key for later.
     public func enqueue(_ key: ObjectKey, after delay: Duration) {
         let due = elapsed() + delay

@@ -70,23 +70,28 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
 
     /// Replaces everything by a complete list.
     ///
-    /// - Returns: keys whose object is new, different or gone.
+    /// - Returns: what is new, different or gone, by key. Background work if it is the first list, else live.
     @discardableResult
-    public func replaceAll(_ objects: [Resource]) -> [ObjectKey] {
+    public func replaceAll(_ objects: [Resource]) -> [StoreChange] {
         let fresh = Dictionary(objects.map { (ObjectKey($0), $0) }) { $1 }
-        let (changed, waiters) = state.withLock { state in
-            let gone = state.objects.keys.filter { fresh[$0] == nil }
-            let changed = fresh.filter { state.objects[$0.key] != $0.value }.map(\.key)
+        let (changes, waiters) = state.withLock { state in
+            let priority = state.isSynced ? WorkPriority.live : .background
+            var changes = state.objects.keys.filter { fresh[$0] == nil }
+                .map { StoreChange(key: $0, kind: .deleted, priority: priority) }
+            for (key, object) in fresh where state.objects[key] != object {
+                let kind = state.objects[key] == nil ? StoreChange.Kind.added : .modified
+                changes.append(StoreChange(key: key, kind: kind, priority: priority))
+            }
             state.objects = fresh
             state.indexes = [:]
             for (key, object) in fresh { enter(object, key, &state) }
             state.isSynced = true
             defer { state.waiters = [:] }
             // In order, so that what follows does not depend on how hashes fall.
-            return ((changed + gone).sorted(), Array(state.waiters.values))
+            return (changes.sorted { $0.key < $1.key }, Array(state.waiters.values))
         }
         for waiter in waiters { waiter.resume() }
-        return changed
+        return changes
     }
 
     /// Takes over one object.
@@ -129,4 +134,19 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
             }
         }
     }
+}
+
+/// One object that is new, different or gone.
+public struct StoreChange: Sendable, Equatable {
+    /// What became of the object.
+    public enum Kind: Sendable {
+        case added, modified, deleted
+    }
+
+    /// The object; its state is read from where it is needed, never from the change.
+    public let key: ObjectKey
+    /// What became of it.
+    public let kind: Kind
+    /// Background for what a first list brings, which is no news.
+    public let priority: WorkPriority
 }

@@ -10,19 +10,19 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private let scope: ListScope
     private let logger: Logger
     private let environment: ReconcileEnvironment
-    private let onChange: @Sendable (ObjectKey, WorkPriority) -> Void
+    private let onChange: @Sendable (StoreChange) -> Void
 
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
     ///   - indexes: see ``ObjectStore/init(indexes:)``.
     ///   - environment: clock and randomness of the waits between failures.
     ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
-    ///     block. What the first list brings is background work, everything later is live.
+    ///     block.
     public init(
         _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
         indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
         environment: ReconcileEnvironment = ReconcileEnvironment(),
-        onChange: @escaping @Sendable (ObjectKey, WorkPriority) -> Void
+        onChange: @escaping @Sendable (StoreChange) -> Void
     ) {
         store = ObjectStore(indexes: indexes)
         self.client = client
@@ -63,8 +63,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             report(page.list.undecodable)
             pages += page.list.items + page.list.undecodable.compactMap(lastReadable)
             if page.continueToken == nil {
-                let priority = store.isSynced ? WorkPriority.live : .background
-                for key in store.replaceAll(pages) { onChange(key, priority) }
+                for change in store.replaceAll(pages) { onChange(change) }
                 pages = []
             }
             return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
@@ -95,19 +94,21 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private func apply(_ event: WatchEvent<Resource>) {
         switch event {
         case .added(let object), .modified(let object):
-            store.set(object)
-            onChange(ObjectKey(object), .live)
+            let isNew = store.set(object) == nil
+            onChange(StoreChange(key: ObjectKey(object), kind: isNew ? .added : .modified, priority: .live))
         case .deleted(let object):
-            store.remove(ObjectKey(object))
-            onChange(ObjectKey(object), .live)
+            forget(ObjectKey(object))
         case .bookmark: break
         case .undecodable(let object, _, let isDeleted):
             report([object])
             guard isDeleted else { return }
-            let key = ObjectKey(namespace: object.namespace, name: object.name)
-            store.remove(key)
-            onChange(key, .live)
+            forget(ObjectKey(namespace: object.namespace, name: object.name))
         }
+    }
+
+    private func forget(_ key: ObjectKey) {
+        store.remove(key)
+        onChange(StoreChange(key: key, kind: .deleted, priority: .live))
     }
 
     /// An object that is there but cannot be read is not gone: what was known of it stays.

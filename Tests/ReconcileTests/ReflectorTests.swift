@@ -27,7 +27,7 @@ import Testing
         let client = try KubernetesClient(
             configuration: ClientConfiguration(server: server.address), logger: logger)
         let changes = Collector<ObjectKey>()
-        let reflector = Reflector(PodEndpoint.self, client: client, logger: logger) { key, _ in changes.add(key) }
+        let reflector = Reflector(PodEndpoint.self, client: client, logger: logger) { changes.add($0.key) }
         let task = Task { try await reflector.run() }
         let result: Result<Void, any Error>
         do { result = .success(try await body(reflector.store, changes, server)) } catch { result = .failure(error) }

@@ -42,6 +42,7 @@ final class SimulatedServer: @unchecked Sendable {
     private(set) var oldestVersion = 1000
     private var watches: [SimulatedWatch] = []
     private var continuations: [String: [JSONValue]] = [:]
+    private var nextToken = 0
     /// Events (core/v1) that were posted; they are counted and not kept.
     private(set) var postedEvents = 0
     /// Called after an object is gone for good.
@@ -153,7 +154,8 @@ final class SimulatedServer: @unchecked Sendable {
     func page(_ objects: [JSONValue], limit: Int) -> JSONValue {
         var metadata: JSONValue = ["resourceVersion": .string(String(version))]
         if objects.count > limit {
-            let token = "\(version).\(continuations.count)"
+            nextToken += 1
+            let token = "\(version).\(nextToken)"
             continuations[token] = Array(objects.dropFirst(limit))
             metadata["continue"] = .string(token)
         }

@@ -85,7 +85,7 @@ public struct GatewayRole: Service {
 
     private func follow() async throws {
         let signal = ChangeSignal()
-        let changed: @Sendable (ObjectKey, WorkPriority) -> Void = { _, _ in signal.raise() }
+        let changed: @Sendable (StoreChange) -> Void = { _ in signal.raise() }
         let configurations = Reflector(
             StaticGatewayConfiguration.self, client: client, logger: logger, onChange: changed)
         let machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger, onChange: changed)

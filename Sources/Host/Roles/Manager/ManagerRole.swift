@@ -5,7 +5,6 @@ import Logging
 import ProviderKit
 import Reconcile
 import ServiceLifecycle
-import Synchronization
 
 /// The manager: three controllers over the chain of objects, and the watches that feed their queues.
 ///
@@ -18,7 +17,6 @@ public struct ManagerRole: Service {
     private let staticGateways: Controller
     private let loadBalancers: Controller
     private let nodePools: Controller
-    private let newNodes = SeenNodes()
     private let events: EventRecorder
     private let receivePluginEvents: @Sendable (@escaping PluginEventHandler) -> Void
     private let elector: LeaderElector?
@@ -118,21 +116,21 @@ public struct ManagerRole: Service {
     private var jobs: [@Sendable () async throws -> Void] {
         let machines = Reflector(
             GatewayVMConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] key, priority in
-            nodePools.enqueue(key, priority: priority)
+        ) { [self] change in
+            nodePools.enqueue(change)
             // Its status is copied up, and its end lets the owner of the same name go on.
-            loadBalancers.enqueue(key, priority: priority)
+            loadBalancers.enqueue(change)
         }
         let balancers = Reflector(
             GatewayLBConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] key, priority in
-            loadBalancers.enqueue(key, priority: priority)
-            staticGateways.enqueue(key, priority: priority)
+        ) { [self] change in
+            loadBalancers.enqueue(change)
+            staticGateways.enqueue(change)
         }
         let gateways = Reflector(
             StaticGatewayConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] key, priority in
-            staticGateways.enqueue(key, priority: priority)
+        ) { [self] change in
+            staticGateways.enqueue(change)
         }
         // An item of a request is named by its object's UID.
         receivePluginEvents { [events, logger, balancers, machines] plugin, event, count in
@@ -159,9 +157,9 @@ public struct ManagerRole: Service {
             Reflector(
                 Node.self, client: client, scope: ListScope(labelSelector: "\(label.0)=\(label.1)"), logger: logger,
                 environment: environment
-            ) { [self, newNodes] key, _ in
-                // Nodes report their health every few seconds; only one that is new concerns the pool.
-                guard newNodes.insert(key) else { return }
+            ) { [self] change in
+                // Nodes report their health every few seconds; only one that comes or goes concerns the pool.
+                guard change.kind != .modified else { return }
                 for machine in machines.store.all { nodePools.enqueue(ObjectKey(machine)) }
             }
         }
@@ -171,12 +169,4 @@ public struct ManagerRole: Service {
             { try await machines.run() },
         ] + nodes.map { reflector in { @Sendable in try await reflector.run() } }
     }
-}
-
-/// Gateway nodes seen so far; a node that leaves and comes back under its name is healed by the periodic pass.
-private final class SeenNodes: Sendable {
-    private let keys = Mutex<Set<ObjectKey>>([])
-
-    /// - Returns: whether the node is new.
-    func insert(_ key: ObjectKey) -> Bool { keys.withLock { $0.insert(key).inserted } }
 }

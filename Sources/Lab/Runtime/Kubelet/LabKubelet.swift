@@ -53,7 +53,7 @@ public actor LabKubelet {
         ) { [weak self] key in
             await self?.reconcile(key) ?? .done
         }
-        let reflector = Reflector(Pod.self, client: client, logger: logger) { controller.enqueue($0, priority: $1) }
+        let reflector = Reflector(Pod.self, client: client, logger: logger) { controller.enqueue($0) }
         pods = reflector.store
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await reflector.run() }
