@@ -35,6 +35,10 @@ import Testing
         ],
         "cloud-bench": ["CloudScenarios"],
         "ProviderCheck": ["CLinuxShim", "JSONModel", "ProviderAPI", "ProviderKit"],
+        "CDeterministicExecutor": [],
+        "reconcile-sim": [
+            "CDeterministicExecutor", "Host", "JSONModel", "Kubernetes", "LinuxNet", "ProviderKit", "Reconcile",
+        ],
         "egress-host": ["Host"],
         "egress-provider-check": ["ProviderCheck"],
         "egressctl": ["Lab", "Host", "JSONModel", "Kubernetes", "Reconcile", "LinuxNet", "ProviderKit"],
