@@ -111,6 +111,7 @@ let testTargets: [Target] = [
         exclude: ["Zoo"],
         swiftSettings: strict),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
+    tests("ReconcileSimulationTests", []),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("VXLANTests", ["CMnl", "LinuxNet", "ProviderKit", "VXLANProvider", "WireGuardProvider"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "JSONModel", "LinuxNet", "ProviderKit", "WireGuardProvider"]),

@@ -16,6 +16,9 @@ struct ReconcileSimulation: ParsableCommand {
     @Option(help: "First of the seeds; without it a random one.")
     var from: UInt64?
 
+    @Flag(help: "Stop at the first seed that fails.")
+    var untilFailure = false
+
     @Option(help: "Put in a defect: \(Plant.allCases.map(\.rawValue).joined(separator: ", ")).")
     var plant = "none"
 
@@ -37,6 +40,7 @@ struct ReconcileSimulation: ParsableCommand {
             guard !check.failures.isEmpty else { continue }
             failed += 1
             Self.tell(check)
+            if untilFailure { break }
         }
         print("\(seeds) seeds, \(failed) failed")
         if failed > 0 { throw ExitCode.failure }

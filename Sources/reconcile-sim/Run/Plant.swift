@@ -1,3 +1,6 @@
+import FoundationEssentials
+import JSONModel
+import Kubernetes
 import Reconcile
 
 /// A defect that is put in on purpose, to see that the simulation finds it.
@@ -29,6 +32,18 @@ enum Plant: String, CaseIterable {
             if plant == .swallowConflicts, case .conflict = outcome { return .done }
             return outcome
         }
+    }
+
+    /// What a client with the defect believes the server answered; nil: it asks the server.
+    func answer(
+        _ request: APIRequest, _ target: SimulatedServer.Target, _ server: SimulatedServer
+    ) -> SimulatedServer.Answer? {
+        guard self == .skipFinalizer, request.method == .patch, !target.isStatus,
+            let patch = try? JSONValue(json: request.body ?? Data()),
+            patch["metadata.finalizers"]?.elements.isEmpty == false,
+            let object = server.object(target.plural, target.key)
+        else { return nil }
+        return SimulatedServer.Answer(body: SimulatedServer.merge(object, patch))
     }
 
     /// The port of a new rule.

@@ -63,12 +63,14 @@ final class Simulation: @unchecked Sendable {
         let faults = FaultSource(profile: plan.profile, random: plan.random("faults \(name) \(starts)"))
         faults.isActive = world.clock.elapsed < RunPlan.faultTime
         sources.append(faults)
-        let process = SimulatedProcess(world: world, name: name, faults: faults) { [weak self] ended in
+        let process = SimulatedProcess(
+            world: world, name: name, life: starts, plan: plan, faults: faults
+        ) { [weak self] ended in
             guard let self, !isOver else { return }
             world.clock.schedule(after: .seconds(ended.faults.number(1...8))) { [weak self] in self?.start(name) }
         }
         processes[name] = process
-        do { try process.start(plan: plan) } catch { world.violate("the role does not start: \(error)") }
+        do { try process.start() } catch { world.violate("the role does not start: \(error)") }
     }
 
     // MARK: Faults

@@ -30,16 +30,18 @@ struct Workload {
         }
         for name in names {
             var now = Int.random(in: 0...15_000, using: &random)
-            for round in 0..<Int.random(in: 1...2, using: &random) {
+            for round in 0..<Int.random(in: 1...3, using: &random) {
                 let isLost = Int.random(in: 0..<8, using: &random) == 0
-                let pool = isLost ? Self.missingPool : Self.pools[Int.random(in: 0...1, using: &random)]
+                // Most meet in one pool.
+                let usual = Self.pools[Int.random(in: 0..<4, using: &random) == 0 ? 1 : 0]
+                let pool = isLost ? Self.missingPool : usual
                 steps.append(
                     (.milliseconds(now), .create(name: name, pool: pool, publicIPs: Bool.random(using: &random))))
                 if Int.random(in: 0..<3, using: &random) == 0 {
                     steps.append((.milliseconds(now) + moment(0...5000), .touch(name: name)))
                 }
                 now += Int.random(in: 50...15_000, using: &random)
-                if round == 0, Bool.random(using: &random) {
+                if round < 2, Bool.random(using: &random) {
                     steps.append((.milliseconds(now), .delete(name: name)))
                     now += Int.random(in: 0...5000, using: &random)
                 } else {

@@ -50,6 +50,20 @@ struct ProcessLoadBalancer: CapabilityClient {
         return results
     }
 
+    func check(_ items: [LoadBalancer.Desired]) async throws -> [ItemResult<LoadBalancer.Observed>] {
+        try await api.read()
+        return items.map { item in
+            guard let pool = api.cloud.pools[item.pool.simulatedName] else {
+                return ItemResult(id: item.id, ProviderError(.terminal, "no pool", reason: .poolNotFound))
+            }
+            guard let port = pool.balancer.ports[item.id] else {
+                return ItemResult(id: item.id, code: .conflict, message: "drift", drift: ["the rule is gone"])
+            }
+            return ItemResult(
+                id: item.id, code: .ok, observed: LoadBalancer.Observed(frontendIP: pool.frontendIP, port: port))
+        }
+    }
+
     func prune(keeping items: [PoolReference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
         let kept = Set(items.map(\.id))
         var results: [ItemResult<Nothing>] = []

@@ -48,6 +48,24 @@ struct ProcessNodePool: CapabilityClient {
         return results
     }
 
+    func check(_ items: [NodePool.Desired]) async throws -> [ItemResult<NodePool.Observed>] {
+        try await api.read()
+        return items.map { item in
+            let name = item.pool.simulatedName
+            guard let pool = api.cloud.pools[name] else {
+                return ItemResult(id: item.id, ProviderError(.terminal, "no pool", reason: .poolNotFound))
+            }
+            let bare = pool.machines.filter { $0.value.addresses[item.id] == nil }.keys.sorted()
+            let hasPrefix = !item.publicIPs || pool.prefixes[item.id] != nil
+            guard bare.isEmpty, hasPrefix else {
+                return ItemResult(
+                    id: item.id, code: .conflict, message: "drift",
+                    drift: bare.map { "machine \($0) has no address" } + (hasPrefix ? [] : ["the prefix is gone"]))
+            }
+            return observed(item, in: name)
+        }
+    }
+
     func prune(keeping items: [PoolReference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
         let kept = Set(items.map(\.id))
         var results: [ItemResult<Nothing>] = []

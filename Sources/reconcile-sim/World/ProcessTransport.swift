@@ -25,7 +25,7 @@ struct ProcessTransport: APITransport {
         // The Lease is written every two seconds; deaths are about what matters.
         let isEffect = request.method != .get && target.plural != "leases" && target.plural != "events"
         if isEffect { try process.passWrite("before \(request.label)") }
-        let answer = world.server.answer(request, target)
+        let answer = process.plan.plant.answer(request, target, world.server) ?? world.server.answer(request, target)
         if isEffect {
             world.note("\(process.name): \(request.label) -> \(answer.status)")
             try process.passWrite("after \(request.label)")

@@ -15,7 +15,10 @@ import Reconcile
 final class SimulatedProcess: @unchecked Sendable {
     let world: World
     let name: String
+    let plan: RunPlan
     let faults: FaultSource
+    /// Which life of a process of this name it is; a process that starts anew is another holder of the Lease.
+    private let life: Int
     private(set) var isDead = false
     private var pausedUntil = Duration.zero
     private var cutOffUntil = Duration.zero
@@ -25,9 +28,14 @@ final class SimulatedProcess: @unchecked Sendable {
     /// Called once, when the process has ended for any reason.
     private let onEnd: (SimulatedProcess) -> Void
 
-    init(world: World, name: String, faults: FaultSource, onEnd: @escaping (SimulatedProcess) -> Void) {
+    init(
+        world: World, name: String, life: Int, plan: RunPlan, faults: FaultSource,
+        onEnd: @escaping (SimulatedProcess) -> Void
+    ) {
         self.world = world
         self.name = name
+        self.life = life
+        self.plan = plan
         self.faults = faults
         self.onEnd = onEnd
         writesLeft = faults.writesToLive()
@@ -36,9 +44,9 @@ final class SimulatedProcess: @unchecked Sendable {
     /// Whether the API server is out of reach.
     var isCutOff: Bool { world.clock.elapsed < cutOffUntil }
 
-    func start(plan: RunPlan) throws {
+    func start() throws {
         world.note("\(name): starts")
-        let random = plan.random("process \(name)")
+        let random = plan.random("process \(name) \(life)")
         let environment = ReconcileEnvironment(
             clock: ProcessClock(process: self), now: { [world] in world.date },
             random: RandomSource.seeded(random.next()))
@@ -53,9 +61,9 @@ final class SimulatedProcess: @unchecked Sendable {
             nodePool: ProcessNodePool(process: self),
             events: EventRecorder(
                 client: client, component: "manager", logger: logger, now: environment.now, random: environment.random),
-            logger: logger, environment: environment, identity: name,
+            logger: logger, environment: environment, identity: "\(name)_\(life)",
             generateKey: { try WireGuardPrivateKey.simulated(keys) },
-            interpose: { controller, reconcile in plan.plant.interpose(self, controller, reconcile) })
+            interpose: { [plan] controller, reconcile in plan.plant.interpose(self, controller, reconcile) })
         task = Task { [weak self] in
             do { try await role.run() } catch { self?.world.note("\(self?.name ?? ""): ends: \(error)") }
             self?.end()

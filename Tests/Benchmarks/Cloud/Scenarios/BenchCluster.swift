@@ -104,7 +104,8 @@ public struct BenchCluster: Sendable {
             nodePool: DirectCapability(
                 provider: AzureNodePool(client: armClient()), host: host,
                 timeout: .seconds(15 * 60)),
-            events: EventRecorder(client: client, component: "bench", logger: logger), logger: logger, clock: clock)
+            events: EventRecorder(client: client, component: "bench", logger: logger), logger: logger,
+            environment: ReconcileEnvironment(clock: clock))
         gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { _ in }
         machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger) { _ in }
     }
