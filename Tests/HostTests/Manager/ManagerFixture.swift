@@ -32,9 +32,11 @@ struct ManagerFixture {
     static let secretNamespace = "keys"
 
     /// Runs everything around `body`, and the manager beside it.
+    ///
+    /// - Parameter loadBalancer: a plugin in the place of AzureLB.
     static func run(
         broughtPrefixes: PrefixAllowList? = nil, azure: AzureSimulator.Configuration = .test(),
-        _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
+        loadBalancer: PluginEntry? = nil, _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
     ) async throws {
         let logger = Logger(label: "manager-tests") { _ in SwiftLogNoOpLogHandler() }
         let folder = FileManager.default.temporaryDirectory.appending(path: "kegwt-mgr-\(UUID().uuidString.prefix(8))")
@@ -54,7 +56,7 @@ struct ManagerFixture {
                     configuration: ClientConfiguration(
                         server: EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL), logger: logger)
                 let fixture = try await ManagerFixture(
-                    client, simulator, arm.endpoint, broughtPrefixes, logger)
+                    client, simulator, arm.endpoint, broughtPrefixes, loadBalancer, logger)
                 let running = Task { try await fixture.manager.run() }
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
@@ -71,7 +73,7 @@ struct ManagerFixture {
 
     private init(
         _ client: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String,
-        _ broughtPrefixes: PrefixAllowList?, _ logger: Logger
+        _ broughtPrefixes: PrefixAllowList?, _ loadBalancer: PluginEntry?, _ logger: Logger
     ) async throws {
         self.client = client
         self.simulator = simulator
@@ -83,7 +85,8 @@ struct ManagerFixture {
         let products = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         plugins = try await PluginRuntime(
             [
-                PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
+                loadBalancer
+                    ?? PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
                 PluginEntry(name: "azure-vmss", path: "libAzureVMSS.so", configuration: configuration),
             ], directory: products.path, trust: .testing, logger: logger)
         var settings = ManagerSettings()
