@@ -16,7 +16,8 @@ trap 'rm -rf "$work"' EXIT
 
 # One compiler and one debug format, so that a difference is one of the headers.
 compile() {
-  clang -std=c11 -gdwarf-4 -O0 -fPIC -shared -I "$1" -o "$work/libprobe.so" "$baselines/probe.c"
+  # Compiled by a relative name: the baseline names its source, and must not name this machine's folders.
+  (cd "$root" && clang -std=c11 -gdwarf-4 -O0 -fPIC -shared -I "$1" -o "$work/libprobe.so" scripts/abi/probe.c)
 }
 
 if [ "${1:-}" = --release ]; then
@@ -31,7 +32,7 @@ if [ "${1:-}" = --release ]; then
   exit 0
 fi
 
-compile "${1:-$headers}"
+compile "$(realpath "${1:-$headers}")"
 newest=$(find "$baselines" -name '*.abi' -printf '%f\n' | sort -V | tail -n 1)
 [ -n "$newest" ] || { echo "abi: there is no baseline in $baselines" >&2; exit 1; }
 failed=0
