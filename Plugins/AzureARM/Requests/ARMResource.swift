@@ -26,4 +26,13 @@ public struct ARMResource: Sendable, Equatable {
         default: false
         }
     }
+
+    /// Whether the last write failed or was cancelled: what it said is stored, but not in effect. The same write once
+    /// more heals it.
+    public var hasFailed: Bool { Self.hasFailed(body) }
+
+    /// The same of a resource's body.
+    public static func hasFailed(_ body: JSONValue) -> Bool {
+        ["failed", "canceled"].contains(body["properties.provisioningState"]?.text?.lowercased())
+    }
 }

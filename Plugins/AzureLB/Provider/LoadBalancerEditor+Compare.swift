@@ -22,6 +22,10 @@ extension LoadBalancerEditor {
         var comparison = LoadBalancerComparison(failures: edit.failures)
         for item in items {
             var lines = current == nil ? ["\(path([])): is missing; wanted: SKU Standard in \(location)"] : []
+            if let current, ARMResource.hasFailed(current) {
+                let state = current["properties.provisioningState"]?.text ?? ""
+                lines.append("\(path([])): provisioningState is \(state); wanted: Succeeded")
+            }
             lines += containerDifferences(item, before)
             lines += ruleDifferences(item, before.rules[item.id], wanted: after.rules[item.id])
             lines += probeDifferences(item, before.probes[item.id])

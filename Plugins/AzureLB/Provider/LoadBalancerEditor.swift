@@ -63,7 +63,8 @@ struct LoadBalancerEditor: Sendable {
             }
         }
         let body = draft.body
-        if body != current, edit.failures.count < items.count { edit.action = .write(body) }
+        let mustWrite = body != current || ARMResource.hasFailed(body)
+        if mustWrite, edit.failures.count < items.count { edit.action = .write(body) }
         return edit
     }
 
@@ -176,7 +177,8 @@ struct LoadBalancerEditor: Sendable {
         }
         if draft.frontends.elements.isEmpty { return LoadBalancerEdit(action: .delete) }
         let body = draft.body
-        return LoadBalancerEdit(action: body == current ? .keep : .write(body))
+        let mustWrite = body != current || ARMResource.hasFailed(body)
+        return LoadBalancerEdit(action: mustWrite ? .write(body) : .keep)
     }
 
     // MARK: - Observe

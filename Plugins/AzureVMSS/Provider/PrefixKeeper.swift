@@ -99,7 +99,7 @@ struct PrefixKeeper: Sendable {
         } else {
             old = try await client.get(id, version: APIVersion.network, deadline: context.deadline)
         }
-        if let old, old.body["properties.provisioningState"]?.text != "Failed" {
+        if let old, !old.hasFailed {
             guard let prefix = read(old.body, id) else {
                 throw ProviderError(.conflict, "public IP prefix \(id.name) is being written by somebody else")
             }

@@ -125,7 +125,7 @@ struct ScaleSetWriter: Sendable {
             }
             let old = profile["networkInterfaceConfigurations"]?.elements ?? []
             let new = try editor.edit(old, wanted: wanted, unwanted: unwanted)
-            guard new != old else { return }
+            guard new != old || current.hasFailed else { return }
             profile["networkInterfaceConfigurations"] = .array(new)
             var body: JSONValue = ["location": current.body["location"] ?? .string(client.configuration.location)]
             body[Self.modelPath] = profile
@@ -159,7 +159,7 @@ struct ScaleSetWriter: Sendable {
         return byInstance.mapValues(InstanceAddresses.init(interfaces:))
     }
 
-    /// - Returns: whether the instance was written.
+    /// - Returns: whether the instance was written, by us or by who was at work on it.
     private func writeInstance(
         _ listed: JSONValue, _ editor: InterfaceEditor, _ wanted: [WantedAddress], _ unwanted: Set<String>,
         _ addresses: InstanceAddresses?, _ pool: ScaleSetPool, _ context: CallContext
@@ -173,8 +173,10 @@ struct ScaleSetWriter: Sendable {
         let first = FirstValue(ARMResource(body: listed))
         return try await retryingConflicts(host: context.host, deadline: context.deadline) {
             let current: ARMResource
+            var isListed = false
             if let read = await first.take() {
                 current = read
+                isListed = true
             } else {
                 guard let read = try await client.get(id, version: APIVersion.compute, deadline: context.deadline)
                 else { return false }
@@ -187,8 +189,9 @@ struct ScaleSetWriter: Sendable {
                     .retry, "instance \(instanceID) of \(pool.id.name): has no network profile or computer name")
             }
             let new = try editor.edit(old, wanted: wanted, unwanted: unwanted)
-            let hasFailed = current.body["properties.provisioningState"]?.text == "Failed"
-            guard new != old || hasFailed || lacksAddress else { return false }
+            let hasFailed = current.hasFailed
+            // An instance that was worked on when it was listed may have its addresses by now; they are read again.
+            guard new != old || hasFailed || (lacksAddress && isListed) else { return !isListed }
             var body: JSONValue = [:]
             body[Self.instancePath] = .array(new)
             context.host.log(

@@ -45,7 +45,7 @@ public enum BenchCloud {
     ///
     /// - Parameter changes: fields of the cloud configuration that are other ones.
     static func client(
-        _ host: VirtualHost, budgets: RequestBudgets, changes: [String: JSONValue] = [:]
+        _ host: some HostServices, budgets: RequestBudgets, changes: [String: JSONValue] = [:]
     ) throws -> ARMClient {
         var fields: JSONValue = [
             "cloudConfig": [

@@ -29,7 +29,8 @@ public struct BenchCluster: Sendable {
     public let client: KubernetesClient
     public let gateways: Reflector<StaticGatewayConfiguration>
     public let machines: Reflector<GatewayVMConfiguration>
-    private let manager: ManagerRole
+    private let changes: [String: JSONValue]
+    private let logger: Logger
 
     public static let namespace = "bench"
     private static let secretNamespace = "keys"
@@ -88,24 +89,9 @@ public struct BenchCluster: Sendable {
             try await client.create(Namespace(metadata: ObjectMeta(name: name)))
         }
         simulator = try BenchCloud.simulator(clock: clock, configuration: cloud)
-        let host = VirtualHost(simulator: simulator, clock: clock)
-        self.host = host
-        var settings = ManagerSettings()
-        settings.secretNamespace = Self.secretNamespace
-        // Two plugins, two budgets, as in a daemon.
-        func armClient() throws -> ARMClient {
-            try BenchCloud.client(host, budgets: RequestBudgets(), changes: changes)
-        }
-        manager = try ManagerRole(
-            settings: settings, client: client,
-            loadBalancer: DirectCapability(
-                provider: AzureLoadBalancer(client: armClient()), host: host,
-                timeout: .seconds(5 * 60)),
-            nodePool: DirectCapability(
-                provider: AzureNodePool(client: armClient()), host: host,
-                timeout: .seconds(15 * 60)),
-            events: EventRecorder(client: client, component: "bench", logger: logger), logger: logger,
-            environment: ReconcileEnvironment(clock: clock))
+        host = VirtualHost(simulator: simulator, clock: clock)
+        self.changes = changes
+        self.logger = logger
         gateways = Reflector(StaticGatewayConfiguration.self, client: client, logger: logger) { _ in }
         machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger) { _ in }
     }
@@ -126,14 +112,36 @@ public struct BenchCluster: Sendable {
 
     // MARK: - What a scenario does
 
-    /// Runs the manager for the length of `body`.
+    /// Runs a manager for the length of `body`, one that knows nothing of those before it. It ends as a killed process
+    /// does: in the middle of what it does.
+    @discardableResult
     public func withManager<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        let process = HostProcess(host)
+        let manager = try manager(in: process)
         let running = Task { try await manager.run() }
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
+        process.die()
         running.cancel()
         _ = await running.result
         return try result.get()
+    }
+
+    private func manager(in process: HostProcess) throws -> ManagerRole {
+        var settings = ManagerSettings()
+        settings.secretNamespace = Self.secretNamespace
+        // Two plugins, two budgets, as in a daemon.
+        func armClient() throws -> ARMClient {
+            try BenchCloud.client(process, budgets: RequestBudgets(), changes: changes)
+        }
+        return try ManagerRole(
+            settings: settings, client: client,
+            loadBalancer: DirectCapability(
+                provider: AzureLoadBalancer(client: armClient()), host: process, timeout: .seconds(5 * 60)),
+            nodePool: DirectCapability(
+                provider: AzureNodePool(client: armClient()), host: process, timeout: .seconds(15 * 60)),
+            events: EventRecorder(client: client, component: "bench", logger: logger), logger: logger,
+            environment: ReconcileEnvironment(clock: clock))
     }
 
     /// Creates configurations for the pool.

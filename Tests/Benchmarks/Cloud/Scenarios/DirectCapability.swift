@@ -7,7 +7,7 @@ struct DirectCapability<Implementation: CapabilityProvider>: CapabilityClient {
     typealias Contract = Implementation.Contract
 
     let provider: Implementation
-    let host: VirtualHost
+    let host: HostProcess
     /// Length of one call at most.
     let timeout: Duration
 

@@ -4,9 +4,29 @@ import JSONModel
 /// read and write of the whole load balancer, then a prefix, the scale set's model, and each instance in turn. Each of
 /// its two controllers has one worker; both are at work at the same time.
 ///
+/// It names everything as the Go system does, so that its gateways can be taken over.
+///
 /// It is given the benefit of the doubt: it waits for the end of each operation and so never meets its own writes as
 /// conflicts, nothing of it fails, and its dealings with the API server take no time.
 struct ReferenceManager: Sendable {
+    /// A gateway by the UIDs of its three objects, which name its parts in the cloud (upstream behaviour section 2.2).
+    struct Gateway: Sendable {
+        var uid: String
+        var loadBalancerUID: String
+        var machinesUID: String
+
+        init(uid: String, loadBalancerUID: String, machinesUID: String) {
+            self.uid = uid
+            self.loadBalancerUID = loadBalancerUID
+            self.machinesUID = machinesUID
+        }
+
+        /// One that has no objects.
+        init(_ name: String) {
+            self.init(uid: name, loadBalancerUID: "lb-\(name)", machinesUID: name)
+        }
+    }
+
     private let client: ReferenceClient
     private let host: VirtualHost
     private let clock: VirtualClock
@@ -25,9 +45,9 @@ struct ReferenceManager: Sendable {
     /// Makes all gateways, created at the same moment.
     ///
     /// - Returns: the time until the last one can be used.
-    func provision(_ gateways: [String]) async throws -> Duration {
+    func provision(_ gateways: [Gateway]) async throws -> Duration {
         let begin = clock.now
-        let (placed, next) = AsyncStream.makeStream(of: String.self)
+        let (placed, next) = AsyncStream.makeStream(of: Gateway.self)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 defer { next.finish() }
@@ -40,11 +60,6 @@ struct ReferenceManager: Sendable {
             try await group.waitForAll()
         }
         return begin.duration(to: clock.now)
-    }
-
-    /// One later pass over a gateway's addresses, as every five minutes.
-    func repair(_ gateways: [String]) async throws {
-        for gateway in gateways { try await reconcileMachines(gateway) }
     }
 
     /// Takes all our ipConfigurations from one instance: a foreign hand, not the reference.
@@ -64,7 +79,7 @@ struct ReferenceManager: Sendable {
 
     // MARK: - Load balancer
 
-    private func reconcileLoadBalancer(_ gateway: String) async throws {
+    private func reconcileLoadBalancer(_ gateway: Gateway) async throws {
         var body =
             try await client.get(Self.loadBalancer, ReferenceClient.network) ?? [
                 "location": .string(BenchCloud.location), "sku": ["name": "Standard", "tier": "Regional"],
@@ -96,21 +111,21 @@ struct ReferenceManager: Sendable {
         append(
             "loadBalancingRules",
             [
-                "name": .string("lb-\(gateway)"),
+                "name": .string(gateway.loadBalancerUID),
                 "properties": [
                     "protocol": "Udp", "enableFloatingIP": true, "frontendPort": .integer(Int64(port)),
                     "backendPort": .integer(Int64(port)),
                     "frontendIPConfiguration": reference("frontendIPConfigurations", pool),
                     "backendAddressPool": reference("backendAddressPools", pool),
-                    "probe": reference("probes", "lb-\(gateway)"),
+                    "probe": reference("probes", gateway.loadBalancerUID),
                 ],
             ])
         append(
             "probes",
             [
-                "name": .string("lb-\(gateway)"),
+                "name": .string(gateway.loadBalancerUID),
                 "properties": [
-                    "protocol": "Http", "port": 8082, "requestPath": .string("/gw/\(gateway)"),
+                    "protocol": "Http", "port": 8082, "requestPath": .string("/gw/\(gateway.uid)"),
                     "intervalInSeconds": 5, "probeThreshold": 1,
                 ],
             ])
@@ -126,8 +141,8 @@ struct ReferenceManager: Sendable {
 
     // MARK: - Machines
 
-    private func reconcileMachines(_ gateway: String) async throws {
-        let name = "egressgateway-\(gateway)"
+    private func reconcileMachines(_ gateway: Gateway) async throws {
+        let name = "egressgateway-\(gateway.machinesUID)"
         _ = try await client.list(
             "\(BenchCloud.group)/providers/Microsoft.Compute/virtualMachines", ReferenceClient.compute)
         let pool = try await pool()

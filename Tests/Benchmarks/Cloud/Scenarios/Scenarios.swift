@@ -48,7 +48,8 @@ public enum Scenarios {
         let simulator = try BenchCloud.simulator(clock: clock)
         let host = VirtualHost(simulator: simulator, clock: clock)
         var result = Provisioning()
-        result.time = try await ReferenceManager(host: host, clock: clock).provision(names(count))
+        result.time = try await ReferenceManager(host: host, clock: clock).provision(
+            names(count).map(ReferenceManager.Gateway.init))
         self.count(host.calls, into: &result)
         let topology = await simulator.snapshot()
         result.rules = topology.rules.count
