@@ -3,9 +3,12 @@ import JSONModel
 import Lab
 
 /// The generated schemas and recorded exchanges of Azure, which lie beside the repository on some machines. The project
-/// builds and runs without them; tests that need them count as skipped elsewhere.
+/// builds and runs without them; tests that need them count as skipped elsewhere. `EGRESS_AZURE_REFERENCE` names the
+/// folder where it is another one than `../shared/azure` from the checkout.
 enum SharedAzure {
-    static let folder = URL(filePath: #filePath).resolvingSymlinksInPath()
+    static let folder =
+        ProcessInfo.processInfo.environment["EGRESS_AZURE_REFERENCE"].map { URL(filePath: $0) }
+        ?? URL(filePath: #filePath).resolvingSymlinksInPath()
         .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().appending(path: "shared/azure")
 
