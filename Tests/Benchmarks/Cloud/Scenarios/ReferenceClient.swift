@@ -53,7 +53,11 @@ actor ReferenceClient {
         return result
     }
 
+    /// Somebody else wrote in between (412).
+    struct Conflict: Error {}
+
     private static func body(_ answer: HTTPResponse, _ method: String, _ path: String) throws -> JSONValue {
+        if answer.status == 412 { throw Conflict() }
         guard (200...202).contains(answer.status) else {
             throw BenchError("\(method) \(path): \(answer.status) \(String(decoding: answer.body, as: UTF8.self))")
         }

@@ -6,8 +6,8 @@ import JSONModel
 ///
 /// It names everything as the Go system does, so that its gateways can be taken over.
 ///
-/// It is given the benefit of the doubt: it waits for the end of each operation and so never meets its own writes as
-/// conflicts, nothing of it fails, and its dealings with the API server take no time.
+/// It is given the benefit of the doubt: it waits for the end of each operation, tries again at once after a conflict,
+/// nothing else of it fails, and its dealings with the API server take no time.
 struct ReferenceManager: Sendable {
     /// A gateway by the UIDs of its three objects, which name its parts in the cloud (upstream behaviour section 2.2).
     struct Gateway: Sendable {
@@ -52,7 +52,8 @@ struct ReferenceManager: Sendable {
             group.addTask {
                 defer { next.finish() }
                 for gateway in gateways {
-                    try await reconcileLoadBalancer(gateway)
+                    // A member that joins a pool changes the load balancer's etag: read and decide again.
+                    while try await !reconcileLoadBalancer(gateway) {}
                     next.yield(gateway)
                 }
             }
@@ -79,7 +80,8 @@ struct ReferenceManager: Sendable {
 
     // MARK: - Load balancer
 
-    private func reconcileLoadBalancer(_ gateway: Gateway) async throws {
+    /// - Returns: false if somebody else changed the load balancer meanwhile.
+    private func reconcileLoadBalancer(_ gateway: Gateway) async throws -> Bool {
         var body =
             try await client.get(Self.loadBalancer, ReferenceClient.network) ?? [
                 "location": .string(BenchCloud.location), "sku": ["name": "Standard", "tier": "Regional"],
@@ -129,7 +131,12 @@ struct ReferenceManager: Sendable {
                     "intervalInSeconds": 5, "probeThreshold": 1,
                 ],
             ])
-        _ = try await client.put(Self.loadBalancer, ReferenceClient.network, body, etag: body["etag"]?.text)
+        do {
+            _ = try await client.put(Self.loadBalancer, ReferenceClient.network, body, etag: body["etag"]?.text)
+            return true
+        } catch is ReferenceClient.Conflict {
+            return false
+        }
     }
 
     private func pool() async throws -> JSONValue {
