@@ -36,7 +36,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
 
     /// Follows the objects until the task is cancelled; every fault is waited out.
     public func run() async throws {
-        var machine = ListWatchMachine()
+        var machine = ListWatchMachine(streamsLists: await client.streamsLists())
         var random = environment.random
         var pages: [Resource] = []
         while true {
@@ -45,6 +45,8 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             case .wait(let duration):
                 try await environment.clock.sleep(for: duration)
                 machine.handle(.waited, using: &random)
+            case .stream(let seconds):
+                machine.handle(await stream(seconds), using: &random)
             case .list(let token):
                 if token == nil { pages = [] }
                 machine.handle(await list(token, into: &pages), using: &random)
@@ -69,6 +71,36 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
         } catch {
             return failed("list", error, after: elapsed())
+        }
+    }
+
+    /// Reads all objects as events; the store becomes equal to them at once, when the last one is there.
+    private func stream(_ seconds: Int) async -> ListWatchMachine.Input {
+        let elapsed = environment.stopwatch()
+        var objects: [Resource] = []
+        do {
+            for try await event in try await client.streamList(
+                Resource.self, scope: scope, timeoutSeconds: seconds)
+            {
+                switch event {
+                case .added(let object): objects.append(object)
+                case .undecodable(let object, _, _):
+                    report([object])
+                    if let known = lastReadable(object) { objects.append(known) }
+                case .initialEventsEnd(let version):
+                    for change in store.replaceAll(objects) { onChange(change) }
+                    return .streamed(resourceVersion: version)
+                case .bookmark: break
+                case .modified, .deleted:
+                    // No streaming list has these before its end.
+                    return .streamRefused
+                }
+            }
+            return .streamRefused
+        } catch let error as KubernetesError where [.badRequest, .invalid, .forbidden].contains(error.code) {
+            return .streamRefused
+        } catch {
+            return failed("stream", error, after: elapsed())
         }
     }
 
@@ -98,7 +130,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             onChange(StoreChange(key: ObjectKey(object), kind: isNew ? .added : .modified, priority: .live))
         case .deleted(let object):
             forget(ObjectKey(object))
-        case .bookmark: break
+        case .bookmark, .initialEventsEnd: break
         case .undecodable(let object, _, let isDeleted):
             report([object])
             guard isDeleted else { return }

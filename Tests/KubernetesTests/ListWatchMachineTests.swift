@@ -23,6 +23,33 @@ import Testing
         #expect(after(.watchEnded(after: .seconds(300))) == .watch(resourceVersion: "12", timeoutSeconds: 300))
     }
 
+    @Test mutating func aStreamedListIsWatchedFromItsVersionAndStreamedAgainWhenItIsGone() {
+        machine = ListWatchMachine(
+            backoff: BackoffPolicy(base: .seconds(1), cap: .seconds(30), jitter: 0), watchSeconds: 300...300,
+            streamsLists: true)
+        #expect(after() == .stream(timeoutSeconds: 60))
+        #expect(after(.streamed(resourceVersion: "7")) == .watch(resourceVersion: "7", timeoutSeconds: 300))
+        #expect(after(.failed(.gone, after: .zero)) == .stream(timeoutSeconds: 60))
+        #expect(after(.failed(.throttled(.seconds(5)), after: .zero)) == .wait(.seconds(5)))
+        #expect(after(.waited) == .stream(timeoutSeconds: 60))
+    }
+
+    @Test mutating func aServerThatCannotStreamIsAskedForPagesFromThenOn() {
+        machine = ListWatchMachine(watchSeconds: 300...300, streamsLists: true)
+        #expect(after(.streamRefused) == .list(continueToken: nil))
+        _ = after(.page(resourceVersion: "1", continueToken: nil))
+        #expect(after(.failed(.gone, after: .zero)) == .list(continueToken: nil))
+    }
+
+    @Test mutating func twoStreamsThatFailAreEnough() {
+        machine = ListWatchMachine(
+            backoff: BackoffPolicy(base: .seconds(1), cap: .seconds(30), jitter: 0), watchSeconds: 300...300,
+            streamsLists: true)
+        #expect(after(.failed(.other, after: .zero)) == .wait(.seconds(1)))
+        #expect(after(.waited) == .stream(timeoutSeconds: 60))
+        #expect(after(.failed(.other, after: .zero), .waited) == .list(continueToken: nil))
+    }
+
     @Test mutating func goneListsAtOnceButNotForEver() {
         _ = after(.page(resourceVersion: "1", continueToken: nil))
         #expect(after(.failed(.gone, after: .zero)) == .list(continueToken: nil))

@@ -19,10 +19,17 @@ import Testing
     }
 
     private func withReflector(
-        _ script: @escaping ScriptedServer.Script,
+        version: String = "1.20", _ script: @escaping ScriptedServer.Script,
         _ body: (ObjectStore<PodEndpoint>, Collector<ObjectKey>, ScriptedServer) async throws -> Void
     ) async throws {
-        let server = try ScriptedServer(script)
+        let parts = version.split(separator: ".")
+        // The reflector's first request is for the version; the script sees what comes after it.
+        let server = try ScriptedServer { number, request in
+            guard number > 0 else {
+                return Step.answer(200, #"{"major":"\#(parts[0])","minor":"\#(parts[1])"}"#)
+            }
+            return script(number - 1, request)
+        }
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let client = try KubernetesClient(
             configuration: ClientConfiguration(server: server.address), logger: logger)
@@ -55,6 +62,57 @@ import Testing
         }
     }
 
+    private static let end = event(
+        "BOOKMARK",
+        #"{"metadata":{"resourceVersion":"40","annotations":{"k8s.io/initial-events-end":"true"}}}"#)
+
+    @Test func aListIsStreamedWhereTheServerCanAndSwappedInAtItsEnd() async throws {
+        try await withReflector(
+            version: "1.32",
+            { number, _ in
+                switch number {
+                case 0:
+                    return [
+                        .watchHead(), Self.event("ADDED", Self.item("a", 1)), Self.event("ADDED", Self.item("b", 2)),
+                        .pause(0.05), Self.end, .pause(20),
+                    ]
+                default: return [.watchHead(), Self.event("ADDED", Self.item("c", 41)), .pause(20)]
+                }
+            }
+        ) { store, changes, server in
+            try await store.waitUntilSynced()
+            #expect(store.count >= 2)
+            #expect(await eventually { changes.all == [key("a"), key("b"), key("c")] })
+            let requests = server.requests.dropFirst()
+            #expect(requests.first?.query["sendInitialEvents"] == "true")
+            #expect(requests.first?.query["resourceVersionMatch"] == "NotOlderThan")
+            #expect(requests.first?.query["resourceVersion"] == nil)
+            #expect(requests.last?.query["resourceVersion"] == "40")
+        }
+    }
+
+    @Test(arguments: ["refuses", "fails", "ends"])
+    func aServerThatSaysItStreamsAndDoesNotIsReadInPages(how: String) async throws {
+        try await withReflector(
+            version: "1.34",
+            { _, request in
+                if request.query["sendInitialEvents"] != nil {
+                    switch how {
+                    case "refuses": return Step.status(422, "Invalid")
+                    case "fails":
+                        let error = Self.event("ERROR", Step.statusBody(500, "InternalError"))
+                        return [.watchHead(), error, .endChunks]
+                    default: return [.watchHead(), Self.event("ADDED", Self.item("half", 1)), .pause(0.02), .endChunks]
+                    }
+                }
+                return request.query["watch"] == nil ? Self.list([Self.item("a", 1)], 1) : [.watchHead(), .pause(20)]
+            }
+        ) { store, changes, _ in
+            #expect(await eventually { store.isSynced })
+            #expect(changes.all == [key("a")])
+        }
+    }
+
     @Test func itResumesFromTheLastBookmark() async throws {
         try await withReflector({ number, request in
             switch number {
@@ -66,7 +124,7 @@ import Testing
             }
         }) { store, changes, server in
             #expect(await eventually { changes.all == [key("a")] })
-            #expect(server.requests.map { $0.query["resourceVersion"] } == [nil, "1", "90"])
+            #expect(server.requests.dropFirst().map { $0.query["resourceVersion"] } == [nil, "1", "90"])
             #expect(store.count == 1)
         }
     }
@@ -81,7 +139,7 @@ import Testing
             default: return [.watchHead(), .pause(20)]
             }
         }) { store, changes, server in
-            #expect(await eventually { server.requests.count == 4 })
+            #expect(await eventually { server.requests.count == 5 })
             #expect(Set(store.all.map(\.metadata.name)) == ["a", "c"])
             #expect(Set(changes.all.suffix(2)) == [key("b"), key("c")])
             #expect(changes.all.count == 4)
@@ -123,7 +181,7 @@ import Testing
         }) { store, changes, server in
             #expect(await eventually { store.count == 2 })
             #expect(changes.all == [key("a"), key("b")])
-            #expect(server.requests.count == 5)
+            #expect(server.requests.count == 6)
         }
     }
 }

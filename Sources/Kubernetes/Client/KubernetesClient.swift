@@ -30,9 +30,9 @@ public struct ListScope: Sendable, Hashable {
 /// Every method throws ``KubernetesError``, or `CancellationError` when its task was cancelled. None repeats a request,
 /// except once after a 401 when a token file has a newer token. Any task may call any method.
 public final class KubernetesClient: Sendable {
-    private let transport: any APITransport
-    private let maximumLineBytes: Int
-    private let logger: Logger
+    let transport: any APITransport
+    let maximumLineBytes: Int
+    let logger: Logger
 
     /// Makes a client; no connection is opened yet. The maker calls ``shutdown()`` before the last reference goes.
     ///
@@ -234,6 +234,39 @@ public final class KubernetesClient: Sendable {
         let request = APIRequest(method: .get, path: path.text)
         let chunks = try await transport.open(request)
         return WatchEvents(chunks: chunks, request: request, maximumLineBytes: maximumLineBytes)
+    }
+
+    /// Asks for all objects in scope as ``WatchEvent/added(_:)`` events, ended by ``WatchEvent/initialEventsEnd``.
+    ///
+    /// A server that does not know the request refuses it, or answers with a watch that never ends its first events: ask
+    /// ``streamsLists()`` before, and be ready for both.
+    public func streamList<Resource: KubernetesResource>(
+        _ type: Resource.Type, scope: ListScope, timeoutSeconds: Int = ListWatchMachine.streamSeconds
+    ) async throws -> WatchEvents<Resource> {
+        var path = try RequestPath(Resource.resourceType, namespace: scope.namespace)
+        path.add("watch", "true")
+        path.add("sendInitialEvents", "true")
+        path.add("resourceVersionMatch", "NotOlderThan")
+        path.add("allowWatchBookmarks", "true")
+        path.add("timeoutSeconds", String(timeoutSeconds))
+        path.add("labelSelector", scope.labelSelector)
+        path.add("fieldSelector", scope.fieldSelector)
+        let request = APIRequest(method: .get, path: path.text)
+        return WatchEvents(
+            chunks: try await transport.open(request), request: request, maximumLineBytes: maximumLineBytes)
+    }
+
+    /// Whether the server's version says that it streams lists: 1.32 is the first that does without being told
+    /// (Kubernetes feature gate WatchList). False if it cannot be asked.
+    public func streamsLists() async -> Bool {
+        struct Version: Decodable {
+            var major: String
+            var minor: String
+        }
+        guard let version: Version = try? await send(APIRequest(method: .get, path: "/version")),
+            let major = Int(version.major), let minor = Int(version.minor.prefix { $0.isNumber })
+        else { return false }
+        return (major, minor) >= (1, 32)
     }
 
     private func send<Answer: Decodable>(_ request: APIRequest) async throws -> Answer {

@@ -1,6 +1,9 @@
 /// The list-watch protocol as a pure state machine: the driver asks what to do, does it, and says what came of it.
 ///
 /// ```
+/// streaming --all objects----->  watching (from the stream's version)
+/// streaming --refused--------->  listing, from now on
+/// streaming --failed twice---->  wait, then list, from now on
 /// listing  --page with token-->  listing (next page)
 /// listing  --last page-------->  watching (from the list's version)
 /// listing  --failed----------->  wait, then list from the start
@@ -9,6 +12,9 @@
 /// watching --failed----------->  wait, then watch; after three in a row list
 /// watching --gone (410)------->  list at once; waits first if it did just that
 /// ```
+///
+/// Where the server can, all objects come as the first events of a watch instead of as pages (a streaming list:
+/// Kubernetes enhancement 3157), so that neither side has to hold a page as a whole. "List" above then means to stream.
 public struct ListWatchMachine: Sendable {
     /// Objects per page, as client-go.
     public static let pageLimit = 500
@@ -17,6 +23,8 @@ public struct ListWatchMachine: Sendable {
 
     /// What the driver does next.
     public enum Action: Sendable, Equatable {
+        /// Ask for all objects as events; the stream is over with the bookmark that ends them.
+        case stream(timeoutSeconds: Int)
         /// Read a page; nil starts a new list, and what an unfinished one brought is thrown away.
         case list(continueToken: String?)
         /// Follow changes.
@@ -27,6 +35,10 @@ public struct ListWatchMachine: Sendable {
 
     /// What came of an action.
     public enum Input: Sendable, Equatable {
+        /// All objects arrived as events, as they were at this version.
+        case streamed(resourceVersion: String)
+        /// The server cannot stream lists, or does not know the request.
+        case streamRefused
         /// A page arrived; the token asks for the next one.
         case page(resourceVersion: String, continueToken: String?)
         /// A change or a bookmark arrived.
@@ -50,13 +62,17 @@ public struct ListWatchMachine: Sendable {
     }
 
     private enum State: Equatable {
+        case streaming
         case listing(continueToken: String?)
         case watching(resourceVersion: String)
     }
 
     private let backoff: BackoffPolicy
     private let watchSeconds: ClosedRange<Int>
-    private var state = State.listing(continueToken: nil)
+    private var state: State
+    private var streamsLists: Bool
+    /// Streams in a row that failed before all objects were there.
+    private var streamFailures = 0
     private var waiting: Duration?
     /// Failures since the last progress: a whole list or an event.
     private var failures = 0
@@ -69,18 +85,29 @@ public struct ListWatchMachine: Sendable {
     ///   - backoff: waits between failures; separate from that of reconciles.
     ///   - watchSeconds: the server is asked to end each watch after a random time in this range, so that many clients
     ///     do not return at once.
+    ///   - streamsLists: whether the server is said to stream lists; if it then does not, pages are read.
     public init(
         backoff: BackoffPolicy = BackoffPolicy(base: .milliseconds(800), cap: .seconds(30)),
-        watchSeconds: ClosedRange<Int> = 300...600
+        watchSeconds: ClosedRange<Int> = 300...600, streamsLists: Bool = false
     ) {
         self.backoff = backoff
         self.watchSeconds = watchSeconds
+        self.streamsLists = streamsLists
+        state = streamsLists ? .streaming : .listing(continueToken: nil)
     }
+
+    /// Seconds in which all objects must have come by a stream. A server that does not know streams answers with a
+    /// watch that never says that all are there, and must not be waited for much longer.
+    public static let streamSeconds = 60
+
+    /// Where a list begins.
+    private var beginning: State { streamsLists ? .streaming : .listing(continueToken: nil) }
 
     /// What to do now.
     public func next(using random: inout some RandomNumberGenerator) -> Action {
         if let waiting { return .wait(waiting) }
         switch state {
+        case .streaming: return .stream(timeoutSeconds: Self.streamSeconds)
         case .listing(let token): return .list(continueToken: token)
         case .watching(let version):
             return .watch(resourceVersion: version, timeoutSeconds: Int.random(in: watchSeconds, using: &random))
@@ -91,13 +118,17 @@ public struct ListWatchMachine: Sendable {
     public mutating func handle(_ input: Input, using random: inout some RandomNumberGenerator) {
         switch input {
         case .waited: waiting = nil
+        case .streamed(let version):
+            streamFailures = 0
+            listed(version)
+        case .streamRefused:
+            streamsLists = false
+            state = beginning
         case .page(let version, let token):
             if let token {
                 state = .listing(continueToken: token)
             } else {
-                state = .watching(resourceVersion: version)
-                watchFailures = 0
-                if !relistedWithoutProgress { failures = 0 }
+                listed(version)
             }
         case .event(let version):
             // An object without a version cannot move the point of resumption.
@@ -115,22 +146,30 @@ public struct ListWatchMachine: Sendable {
         }
     }
 
+    private mutating func listed(_ version: String) {
+        state = .watching(resourceVersion: version)
+        watchFailures = 0
+        if !relistedWithoutProgress { failures = 0 }
+    }
+
     private mutating func fail(_ failure: Failure, using random: inout some RandomNumberGenerator) {
         switch (failure, state) {
-        case (.gone, .listing):
-            state = .listing(continueToken: nil)
+        case (.throttled(let wish), _): wait(wish, using: &random)
+        case (_, .streaming):
+            streamFailures += 1
+            if streamFailures >= 2 { streamsLists = false }
+            state = beginning
             wait(nil, using: &random)
         case (.gone, .watching):
-            state = .listing(continueToken: nil)
+            state = beginning
             if relistedWithoutProgress { wait(nil, using: &random) }
             relistedWithoutProgress = true
-        case (.throttled(let wish), _): wait(wish, using: &random)
-        case (.other, .listing):
-            state = .listing(continueToken: nil)
+        case (_, .listing):
+            state = beginning
             wait(nil, using: &random)
         case (.other, .watching):
             watchFailures += 1
-            if watchFailures >= 3 { state = .listing(continueToken: nil) }
+            if watchFailures >= 3 { state = beginning }
             wait(nil, using: &random)
         }
     }

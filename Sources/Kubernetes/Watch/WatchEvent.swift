@@ -10,6 +10,8 @@ public enum WatchEvent<Resource: KubernetesResource>: Sendable {
     case deleted(Resource)
     /// Nothing changed in scope up to this version.
     case bookmark(resourceVersion: String)
+    /// All objects that were there when a streaming list began have come, as they were at this version.
+    case initialEventsEnd(resourceVersion: String)
     /// A change of an object that cannot be decoded; `deleted` says whether it is gone.
     case undecodable(UndecodableObject, resourceVersion: String, deleted: Bool)
 
@@ -17,7 +19,7 @@ public enum WatchEvent<Resource: KubernetesResource>: Sendable {
     public var resourceVersion: String {
         switch self {
         case .added(let object), .modified(let object), .deleted(let object): object.metadata.resourceVersion
-        case .bookmark(let version): version
+        case .bookmark(let version), .initialEventsEnd(let version): version
         case .undecodable(_, let version, _): version
         }
     }
@@ -38,7 +40,10 @@ enum WatchLine<Resource: KubernetesResource>: Decodable {
         switch type {
         case "BOOKMARK":
             let stub = try container.decode(ObjectStub.self, forKey: .object)
-            self = .event(.bookmark(resourceVersion: stub.metadata.resourceVersion))
+            let version = stub.metadata.resourceVersion
+            self = .event(
+                stub.metadata.endsInitialEvents
+                    ? .initialEventsEnd(resourceVersion: version) : .bookmark(resourceVersion: version))
         case "ERROR":
             self = .error(try container.decode(ServerStatus.self, forKey: .object))
         case "ADDED", "MODIFIED", "DELETED":
@@ -125,9 +130,11 @@ private struct ObjectStub: Decodable {
         var namespace = ""
         var name = ""
         var resourceVersion = ""
+        /// Set on the bookmark that ends a streaming list (metav1.InitialEventsAnnotationKey).
+        var endsInitialEvents = false
 
         private enum CodingKeys: String, CodingKey {
-            case namespace, name, resourceVersion
+            case namespace, name, resourceVersion, annotations
         }
 
         init() {}
@@ -137,6 +144,8 @@ private struct ObjectStub: Decodable {
             namespace = (try? container.decode(String.self, forKey: .namespace)) ?? ""
             name = (try? container.decode(String.self, forKey: .name)) ?? ""
             resourceVersion = (try? container.decode(String.self, forKey: .resourceVersion)) ?? ""
+            let annotations = try? container.decode([String: String].self, forKey: .annotations)
+            endsInitialEvents = annotations?["k8s.io/initial-events-end"] == "true"
         }
     }
 

@@ -22,6 +22,8 @@ struct FaultProfile {
     var compactions = 0
     /// Two managers that elect a leader, instead of one.
     var twoManagers = false
+    /// Whether the server streams lists; no fault, but another way through the client.
+    var streamsLists = false
 
     static let none = FaultProfile()
 
@@ -45,6 +47,7 @@ struct FaultProfile {
         profile.pauses = count(4)
         profile.partitions = count(4)
         profile.compactions = count(6)
+        profile.streamsLists = Bool.random(using: &random)
         profile.twoManagers = Int.random(in: 0..<3, using: &random) == 0
         return profile
     }

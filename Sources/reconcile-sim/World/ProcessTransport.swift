@@ -21,6 +21,9 @@ struct ProcessTransport: APITransport {
             throw KubernetesError(httpStatus: 409, body: Data(), request: request.label)
         case .none, .lostAnswer, .conflict: break
         }
+        if request.path == "/version" {
+            return Data(#"{"major":"1","minor":"\#(process.plan.profile.streamsLists ? 34 : 20)"}"#.utf8)
+        }
         let target = try target(request)
         // The Lease is written every two seconds; deaths are about what matters.
         let isEffect = request.method != .get && target.plural != "leases" && target.plural != "events"
@@ -47,7 +50,11 @@ struct ProcessTransport: APITransport {
         let target = try target(request)
         let watch = SimulatedWatch(target: target, process: process)
         process.keep(watch)
-        world.server.watch(watch, from: Int(target.query["resourceVersion"] ?? "") ?? 0)
+        if target.query["sendInitialEvents"] == "true" {
+            watch.begin(with: world.server.objects(target.plural), version: world.server.version)
+        } else {
+            world.server.watch(watch, from: Int(target.query["resourceVersion"] ?? "") ?? 0)
+        }
         return watch
     }
 

@@ -52,6 +52,28 @@ final class SimulatedWatch: AsyncSequence, @unchecked Sendable {
         }
     }
 
+    /// All objects there are, and the bookmark that ends them.
+    func begin(with objects: [JSONValue], version: Int) {
+        for object in objects where target.selects(object) {
+            guard !isOver else { return }
+            deliver(.bytes(Self.line("ADDED", object)))
+            if case .breakOff = process.faults.watchFault() {
+                finish(.failure(KubernetesError(.unavailable, "the watch broke off")))
+            }
+        }
+        guard !isOver else { return }
+        deliver(
+            .bytes(
+                Self.line(
+                    "BOOKMARK",
+                    [
+                        "metadata": [
+                            "resourceVersion": .string(String(version)),
+                            "annotations": ["k8s.io/initial-events-end": "true"],
+                        ]
+                    ])))
+    }
+
     /// The version asked for is not in the history any more.
     func expire() {
         deliver(
