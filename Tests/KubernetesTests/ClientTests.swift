@@ -136,6 +136,45 @@ import Testing
         }
     }
 
+    @Test func anApplyNamesItsManagerAndItsObject() async throws {
+        try await withClient({ _, _ in Step.answer(200, endpointJSON("a", version: 4)) }) { client, server in
+            try await client.apply(
+                PodEndpoint.self, namespace: "team-a", name: "a",
+                configuration: ["metadata": ["labels": ["x": "y"]]], fieldManager: "egress node", force: true)
+            let request = try #require(server.requests.first)
+            #expect(request.method == "PATCH")
+            #expect(request.headers["content-type"] == "application/apply-patch+yaml")
+            #expect(request.query["fieldManager"] == "egress node" && request.query["force"] == "true")
+            let body = try JSONValue(json: Data(request.body.utf8))
+            #expect(body["kind"] == "PodEndpoint" && body["metadata.name"] == "a")
+            #expect(body["metadata.namespace"] == "team-a" && body["metadata.labels.x"] == "y")
+        }
+    }
+
+    @Test func aGuardStopsWritesAndNothingElse() async throws {
+        struct Stopped: Error {}
+        try await withClient({ _, _ in Step.answer(200, endpointJSON("a", version: 4)) }) { client, server in
+            let guarded = client.guarded { throw Stopped() }
+            _ = try await guarded.get(PodEndpoint.self, namespace: "team-a", name: "a")
+            await #expect(throws: Stopped.self) {
+                try await guarded.delete(PodEndpoint.self, namespace: "team-a", name: "a")
+            }
+            await #expect(throws: Stopped.self) {
+                try await guarded.mergePatch(
+                    PodEndpoint.self, namespace: "team-a", name: "a", patch: JSONValue.object([:]))
+            }
+            #expect(server.requests.map(\.method) == ["GET"])
+        }
+    }
+
+    @Test(arguments: [("1", "32", true), ("1", "36+", true), ("2", "0", true), ("1", "31", false), ("1", "", false)])
+    func whetherListsStreamFollowsFromTheVersion(major: String, minor: String, streams: Bool) async throws {
+        let version = #"{"major":"\#(major)","minor":"\#(minor)"}"#
+        try await withClient({ _, _ in Step.answer(200, version) }) { client, _ in
+            #expect(await client.streamsLists() == streams)
+        }
+    }
+
     @Test func aDeletionCarriesItsPreconditions() async throws {
         try await withClient({ _, _ in Step.answer(200, #"{"kind":"Status","status":"Success"}"#) }) { client, server in
             try await client.delete(PodEndpoint.self, namespace: "team-a", name: "a", uid: "u-1")

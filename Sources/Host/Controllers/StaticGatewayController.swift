@@ -83,6 +83,9 @@ struct StaticGatewayController: Sendable {
         status.conditions = FailureCondition.setting(
             Self.readiness(status, failure: failure, generation: gateway.metadata.generation), in: status.conditions,
             now: now())
+        for part in Self.parts(status, failure: failure, generation: gateway.metadata.generation) {
+            status.conditions = FailureCondition.setting(part, in: status.conditions, now: now())
+        }
         // A failure has had its Event where it was met.
         if try await objects.setStatus(status, replacing: gateway.status, on: gateway), failure == nil {
             let isReady = !status.egressIpPrefix.isEmpty
@@ -119,6 +122,32 @@ struct StaticGatewayController: Sendable {
             condition.message = "traffic leaves from \(status.egressIpPrefix)"
         }
         return condition
+    }
+
+    /// What ``readiness(_:failure:generation:)`` puts together, for who wants to know which part is missing.
+    static func parts(
+        _ status: StaticGatewayConfigurationStatus, failure: Condition?, generation: Int64
+    ) -> [Condition] {
+        let profile = status.gatewayServerProfile
+        let hasEndpoint = !profile.ip.isEmpty && profile.port != 0
+        let hasPrefix = !status.egressIpPrefix.isEmpty
+        func part(_ type: String, _ isThere: Bool, _ pending: String, _ message: String) -> Condition {
+            Condition(
+                type: type, status: isThere ? "True" : "False", observedGeneration: generation,
+                reason: isThere ? "Provisioned" : failure?.reason ?? pending,
+                message: isThere ? message : failure?.message ?? "not there yet")
+        }
+        let isDegraded = failure != nil && hasPrefix
+        return [
+            part(
+                "LoadBalancerReady", hasEndpoint, "LoadBalancerPending",
+                "pods reach the gateway at \(profile.ip):\(profile.port)"),
+            part("NodesReady", hasPrefix, "NodesPending", "gateway nodes send from \(status.egressIpPrefix)"),
+            Condition(
+                type: "Degraded", status: isDegraded ? "True" : "False", observedGeneration: generation,
+                reason: isDegraded ? failure?.reason ?? "" : "AsDesired",
+                message: isDegraded ? failure?.message ?? "" : "no difference from what is desired is known"),
+        ]
     }
 
     // MARK: Keys

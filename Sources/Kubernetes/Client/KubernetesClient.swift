@@ -187,6 +187,34 @@ public final class KubernetesClient: Sendable {
                 method: .patch, path: path.text, body: body, contentType: "application/merge-patch+json"))
     }
 
+    /// Makes the object have the fields of a configuration, and lose those that the same manager applied before and left
+    /// out now (server-side apply). Fields of others stay; one that both want is a `conflict` unless forced.
+    ///
+    /// - Parameters:
+    ///   - configuration: the fields this manager answers for, and no others.
+    ///   - fieldManager: the same for every apply of one writer.
+    ///   - force: takes over fields that others own.
+    @discardableResult
+    public func apply<Resource: KubernetesResource>(
+        _ type: Resource.Type, namespace: String = "", name: String, configuration: JSONValue, fieldManager: String,
+        force: Bool = false, subresource: Subresource? = nil
+    ) async throws -> Resource {
+        var path = try RequestPath(
+            Resource.resourceType, namespace: namespace, name: name, subresource: subresource?.rawValue)
+        path.add("fieldManager", fieldManager)
+        path.add("force", force ? "true" : nil)
+        var body = configuration
+        body["apiVersion"] = .string(Resource.resourceType.apiVersion)
+        body["kind"] = .string(Resource.resourceType.kind)
+        body["metadata.name"] = .string(name)
+        if !namespace.isEmpty { body["metadata.namespace"] = .string(namespace) }
+        // JSON is YAML; servers know no other media type for this.
+        return try await send(
+            APIRequest(
+                method: .patch, path: path.text, body: try KubernetesJSON.encode(patch: body),
+                contentType: "application/apply-patch+yaml"))
+    }
+
     /// Asks for the deletion of one object; with finalizers left it is only marked.
     ///
     /// - Parameters:

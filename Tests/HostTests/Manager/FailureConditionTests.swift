@@ -97,6 +97,32 @@ import Testing
         #expect(FailureCondition.failure(in: nil, generation: 2) == nil)
     }
 
+    @Test func thePartsSayWhichIsMissing() {
+        func told(_ status: StaticGatewayConfigurationStatus, _ failure: Condition?) -> [String] {
+            StaticGatewayController.parts(status, failure: failure, generation: 7).map {
+                "\($0.type)=\($0.status)/\($0.reason)"
+            }
+        }
+        var status = StaticGatewayConfigurationStatus()
+        #expect(
+            told(status, nil) == [
+                "LoadBalancerReady=False/LoadBalancerPending", "NodesReady=False/NodesPending",
+                "Degraded=False/AsDesired",
+            ])
+        status.gatewayServerProfile.ip = "10.0.0.4"
+        status.gatewayServerProfile.port = 6000
+        let failure = Condition(type: "Ready", status: "False", reason: "SubnetFull", message: "no address is left")
+        #expect(
+            told(status, failure) == [
+                "LoadBalancerReady=True/Provisioned", "NodesReady=False/SubnetFull", "Degraded=False/AsDesired",
+            ])
+        status.egressIpPrefix = "203.0.113.8/31"
+        #expect(
+            told(status, failure) == [
+                "LoadBalancerReady=True/Provisioned", "NodesReady=True/Provisioned", "Degraded=True/SubnetFull",
+            ])
+    }
+
     @Test func aGatewayThatServedGoesOnAndSaysSo() {
         var status = StaticGatewayConfigurationStatus()
         status.egressIpPrefix = "203.0.113.8/31"
