@@ -35,11 +35,12 @@ enum FailureCondition {
     }
 
     /// The list with a condition put in. A failure that says the same as the old one, numbers and identifiers apart,
-    /// leaves the list as it is: the cloud names its own requests in messages, and each write of a status brings the object back to
-    /// its controller.
+    /// leaves the list as it is: the cloud names its own requests in messages, and each write of a status brings the
+    /// object back to its controller.
     static func setting(_ condition: Condition, in conditions: [Condition]?, now: Date) -> [Condition] {
-        if condition.status == "False", let old = Conditions.find(condition.type, in: conditions), old.status == "False",
-            old.reason == condition.reason, old.observedGeneration == condition.observedGeneration,
+        if condition.status == "False", let old = Conditions.find(condition.type, in: conditions),
+            old.status == "False", old.reason == condition.reason,
+            old.observedGeneration == condition.observedGeneration,
             constantWords(old.message) == constantWords(condition.message)
         {
             return conditions ?? []
