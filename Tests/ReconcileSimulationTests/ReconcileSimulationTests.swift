@@ -32,15 +32,6 @@ import Testing
 
     private static func run(_ arguments: String...) throws -> Result { try finish(try start(arguments)) }
 
-    @Test func twoHundredFreshSeedsKeepAllRulesAndComeToTheCleanRunsEnd() throws {
-        let first = UInt64.random(in: 0...1_000_000_000)
-        let halves = try [first, first + 100].map { try Self.start(["--seeds", "100", "--from", String($0)]) }
-        for half in halves {
-            let result = try Self.finish(half)
-            #expect(result.status == 0 && result.lastLine == "100 seeds, 0 failed", "\(result.output)")
-        }
-    }
-
     @Test func aSeedReplaysExactly() throws {
         for seed in [UInt64.random(in: 0...1_000_000_000), UInt64.random(in: 0...1_000_000_000)] {
             let (once, again) = (try Self.run("--seed", String(seed)), try Self.run("--seed", String(seed)))
