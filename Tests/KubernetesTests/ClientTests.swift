@@ -140,11 +140,11 @@ import Testing
         try await withClient({ _, _ in Step.answer(200, endpointJSON("a", version: 4)) }) { client, server in
             try await client.apply(
                 PodEndpoint.self, namespace: "team-a", name: "a",
-                configuration: ["metadata": ["labels": ["x": "y"]]], fieldManager: "egress node", force: true)
+                configuration: ["metadata": ["labels": ["x": "y"]]], fieldManager: "egress-node", force: true)
             let request = try #require(server.requests.first)
             #expect(request.method == "PATCH")
             #expect(request.headers["content-type"] == "application/apply-patch+yaml")
-            #expect(request.query["fieldManager"] == "egress node" && request.query["force"] == "true")
+            #expect(request.query["fieldManager"] == "egress-node" && request.query["force"] == "true")
             let body = try JSONValue(json: Data(request.body.utf8))
             #expect(body["kind"] == "PodEndpoint" && body["metadata.name"] == "a")
             #expect(body["metadata.namespace"] == "team-a" && body["metadata.labels.x"] == "y")
