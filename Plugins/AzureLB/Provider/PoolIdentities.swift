@@ -12,7 +12,7 @@ actor PoolIdentities {
     }
 
     /// How long an id is taken for granted.
-    static let lifetime = Duration.seconds(30 * 60)
+    static let lifetime = Duration.seconds(6 * 3600)
     /// Pools remembered at most; above, all are forgotten, which costs one look-up.
     private static let maximumEntries = 10_000
 

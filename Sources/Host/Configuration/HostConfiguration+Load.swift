@@ -152,7 +152,7 @@ extension HostConfiguration {
         guard let section = reader.nested("manager") else { return settings }
         section.allowOnly([
             "secretNamespace", "gatewayProbePort", "resyncSeconds", "leaderElection", "leaderElectionNamespace",
-            "broughtPrefixes",
+            "broughtPrefixes", "drift",
         ])
         settings.broughtPrefixes = readPrefixes(section)
         settings.leaderElection = section.boolean("leaderElection") ?? settings.leaderElection
@@ -161,6 +161,7 @@ extension HostConfiguration {
         settings.secretNamespace = section.string("secretNamespace") ?? settings.secretNamespace
         settings.gatewayProbePort = section.integer("gatewayProbePort", in: 1...65_535) ?? settings.gatewayProbePort
         settings.resyncSeconds = section.integer("resyncSeconds", in: 10...86_400) ?? settings.resyncSeconds
+        settings.drift = DriftSettings.read(section.nested("drift"))
         return settings
     }
 

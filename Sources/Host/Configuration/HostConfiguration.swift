@@ -82,9 +82,11 @@ public struct ManagerSettings: Sendable, Equatable {
     public var secretNamespace = "kube-egress-gateway-system"
     /// Port of the gateways' health probe servers (upstream flag `--gateway-lb-probe-port`), 1..65535.
     public var gatewayProbePort = 8082
-    /// How long a provisioned configuration is left alone before it is compared with the cloud again, in seconds
-    /// (upstream behaviour section 2.5: 5 minutes).
+    /// How long a configuration is left alone that only a person can mend, and one whose provider cannot compare it with
+    /// the cloud, in seconds (upstream behaviour section 2.5: 5 minutes).
     public var resyncSeconds = 300
+    /// How often the cloud is compared with what is desired.
+    public var drift = DriftSettings()
     /// Whether several managers share the work by turns (upstream flag `--leader-elect`).
     public var leaderElection = false
     /// Namespace of the Lease (upstream flag `--leader-election-namespace`).

@@ -9,6 +9,8 @@ import Reconcile
 /// stays until a run succeeds or the object changes; a failure without a reason passes and leaves it alone.
 enum FailureCondition {
     static let type = "Ready"
+    /// Reason of an object that was provisioned, and whose part of the cloud somebody else has changed.
+    static let driftReason = "CloudDrift"
 
     /// The condition that a failure makes; nil if nobody but time can mend it.
     static func condition(_ error: any Error, generation: Int64) -> Condition? {
@@ -18,6 +20,13 @@ enum FailureCondition {
         return Condition(
             type: type, status: "False", observedGeneration: generation, reason: reason,
             message: String(decoding: error.message.utf8.prefix(4096), as: UTF8.self))
+    }
+
+    /// The condition of an object whose part of the cloud is not as desired any more.
+    static func drift(_ message: String, generation: Int64) -> Condition {
+        Condition(
+            type: type, status: "False", observedGeneration: generation, reason: driftReason,
+            message: String(decoding: message.utf8.prefix(4096), as: UTF8.self))
     }
 
     /// The condition of an object whose last run succeeded.

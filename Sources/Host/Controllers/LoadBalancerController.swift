@@ -28,17 +28,13 @@ struct LoadBalancerController: Sendable {
     }
 
     private func provision(_ found: GatewayLBConfiguration) async throws -> Outcome {
-        guard let owner = found.staticGatewayOwner else {
+        guard let owner = found.staticGatewayOwner, let desired = found.desired(settings) else {
             throw HostError(
                 .invalidObject,
                 "GatewayLBConfiguration \(found.qualifiedName): has no StaticGatewayConfiguration of its name as owner")
         }
         let balancer = try await objects.addFinalizer(GatewayNames.loadBalancerFinalizer, to: found)
         do {
-            let desired = LoadBalancer.Desired(
-                id: balancer.metadata.uid, pool: balancer.spec.pool,
-                probe: .init(
-                    path: GatewayNames.probePath(staticGatewayUID: owner.uid), port: settings.gatewayProbePort))
             let observed = try await loadBalancer.ensureOne(desired)
             let nodePool = try await ensureNodePool(of: balancer)
             var status = Self.status(balancer.status, observed, nodePool.status)
@@ -116,8 +112,7 @@ struct LoadBalancerController: Sendable {
             return .requeue(after: .seconds(10))
         }
         do {
-            let item = PoolReference(id: balancer.metadata.uid, pool: balancer.spec.pool)
-            try await loadBalancer.removeOne(item)
+            try await loadBalancer.removeOne(balancer.poolReference)
         } catch {
             if let owner = balancer.staticGatewayOwner {
                 await events.warning(

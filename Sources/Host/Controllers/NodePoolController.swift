@@ -42,8 +42,7 @@ struct NodePoolController: Sendable {
                     reference(configuration), reason: "ReconcileGatewayVMConfigurationSuccess",
                     message: "egress prefix \(status.egressIpPrefix) on \(status.gatewayVMProfiles.count) nodes")
             }
-            // The cloud tells nobody when somebody else changes a node's addresses.
-            return .requeue(after: .seconds(settings.resyncSeconds))
+            return .done
         } catch {
             await tell(error, about: configuration)
             throw error
@@ -107,8 +106,7 @@ struct NodePoolController: Sendable {
     private func delete(_ configuration: GatewayVMConfiguration) async throws -> Outcome {
         guard configuration.metadata.finalizers.contains(GatewayNames.nodePoolFinalizer) else { return .done }
         do {
-            let item = PoolReference(id: configuration.metadata.uid, pool: configuration.spec.pool)
-            try await nodePool.removeOne(item)
+            try await nodePool.removeOne(configuration.poolReference)
         } catch {
             await events.warning(
                 reference(configuration), reason: "EnsureDeleteGatewayVMConfigurationError",

@@ -23,21 +23,28 @@ struct StaticGatewayController: Sendable {
                     StaticGatewayConfiguration.self, namespace: key.namespace, name: key.name)
             else { return .done }
             if gateway.metadata.deletionTimestamp != nil { return try await delete(gateway) }
-            let violations = StaticGatewayRules.violations(gateway.spec)
-            guard violations.isEmpty else {
-                return try await refuse(
-                    gateway, "InvalidSpec", violations.map(\.description).joined(separator: "; "))
-            }
-            let prefixID = gateway.spec.publicIpPrefixId
-            if !prefixID.isEmpty,
-                let refusal = settings.broughtPrefixes?.refusal(of: prefixID, in: gateway.metadata.namespace)
-            {
-                return try await refuse(gateway, PrefixAllowList.reason, "spec.publicIpPrefixId \(refusal)")
+            if let refusal = Self.refusal(of: gateway, settings) {
+                return try await refuse(gateway, refusal.reason, refusal.message)
             }
             return try await provision(gateway)
         } catch {
             return Outcome(error, later: .seconds(settings.resyncSeconds))
         }
+    }
+
+    /// Why an object is not provisioned as it is: it breaks a rule, or asks for what the operator has not opened to it.
+    static func refusal(
+        of gateway: StaticGatewayConfiguration, _ settings: ManagerSettings
+    ) -> (reason: String, message: String)? {
+        let violations = StaticGatewayRules.violations(gateway.spec)
+        guard violations.isEmpty else {
+            return ("InvalidSpec", violations.map(\.description).joined(separator: "; "))
+        }
+        let prefixID = gateway.spec.publicIpPrefixId
+        guard !prefixID.isEmpty,
+            let refusal = settings.broughtPrefixes?.refusal(of: prefixID, in: gateway.metadata.namespace)
+        else { return nil }
+        return (PrefixAllowList.reason, "spec.publicIpPrefixId \(refusal)")
     }
 
     /// An object that breaks a rule waits for its author: no retry until it changes.

@@ -19,6 +19,10 @@ public struct PluginCapability<Contract: CapabilityContract>: CapabilityClient {
         try await run(.remove, BatchRequest(items: items))
     }
 
+    public func check(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>] {
+        try await run(.check, BatchRequest(items: items))
+    }
+
     public func prune(keeping items: [Contract.Reference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
         try await run(.prune, BatchRequest(items: items, namespaces: namespaces))
     }

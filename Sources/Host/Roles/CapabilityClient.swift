@@ -8,6 +8,8 @@ public protocol CapabilityClient<Contract>: Sendable {
     associatedtype Contract: CapabilityContract
     func ensure(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>]
     func remove(_ items: [Contract.Reference]) async throws -> [ItemResult<Nothing>]
+    /// Compares items with the world and changes nothing; differences are in ``ItemResult/drift``.
+    func check(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>]
     func prune(keeping items: [Contract.Reference], namespaces: [String]) async throws -> [ItemResult<Nothing>]
     func status(_ items: [Contract.Reference]) async throws -> [ItemResult<Contract.Observed>]
 }

@@ -50,8 +50,7 @@ public enum Daemon {
         _ configuration: HostConfiguration, _ plugins: PluginRuntime, _ reloader: ConfigurationReloader,
         _ metrics: PrometheusRegistry, _ logger: Logger
     ) async throws {
-        let clientConfiguration = try loadClientConfiguration(configuration)
-        let client = try KubernetesClient(configuration: clientConfiguration, logger: logger)
+        let client = try KubernetesClient(configuration: configuration.kubernetesClient(), logger: logger)
         let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)
         let role: any Service
         do {
@@ -90,11 +89,6 @@ public enum Daemon {
         var logger = Logger(label: "egress-host.\(configuration.role.rawValue)")
         if !configuration.nodeName.isEmpty { logger[metadataKey: "node"] = .string(configuration.nodeName) }
         return logger
-    }
-
-    private static func loadClientConfiguration(_ configuration: HostConfiguration) throws -> ClientConfiguration {
-        if let path = configuration.kubeconfig { return try ClientConfiguration.load(kubeconfig: path) }
-        return try ClientConfiguration.inCluster()
     }
 
     private static func makeRole(

@@ -55,6 +55,8 @@ final class SimulatedProcess: @unchecked Sendable {
         let keys = RandomSource.seeded(random.next())
         var settings = ManagerSettings()
         settings.leaderElection = plan.profile.twoManagers
+        // What a run leaves behind is to be seen, not tidied up.
+        settings.drift.pruneSeconds = 0
         let role = try ManagerRole(
             settings: settings, client: client,
             loadBalancer: ProcessLoadBalancer(process: self, plant: plan.plant),

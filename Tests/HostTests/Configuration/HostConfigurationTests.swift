@@ -65,6 +65,19 @@ import Testing
         #expect(found.contains { $0.contains("manager.gatewayProbePort is 70000; allowed are 1 to 65535") })
     }
 
+    @Test func theDriftSectionIsReadAndHeldToItsRanges() throws {
+        let text = "role: manager\nmanager: { drift: { checkSeconds: 60, pruneSeconds: 0 } }"
+        let settings = try HostConfiguration.parse(text, name: "host.yaml").manager.drift
+        #expect(settings.checkSeconds == 60 && settings.pruneSeconds == 0)
+        let standard = try HostConfiguration.parse("role: manager", name: "host.yaml").manager.drift
+        #expect(standard.checkSeconds == 30 && standard.pruneSeconds == 3600)
+        let found = mistakes("role: manager\nmanager: { drift: { checkSeconds: 4, pruneSeconds: 59, colour: red } }")
+        #expect(found.count == 3)
+        #expect(found.contains { $0.contains("manager.drift.checkSeconds is 4; allowed are 5 to 3600") })
+        #expect(found.contains { $0.contains("manager.drift.pruneSeconds is 59; allowed are 0 (never) and 60 to") })
+        #expect(found.contains { $0.contains("manager.drift.colour is unknown") })
+    }
+
     @Test func textThatIsNoYAMLIsOneLine() {
         let found = mistakes("role: [manager")
         #expect(found.count == 1)

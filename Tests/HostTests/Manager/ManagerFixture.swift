@@ -25,18 +25,40 @@ private struct CustomResourceDefinition: KubernetesResource {
 struct ManagerFixture {
     let client: KubernetesClient
     let simulator: AzureSimulator
+    /// Somebody else with rights in the subscription.
+    let foreigner: ARMTestClient
     let manager: ManagerRole
     let plugins: PluginRuntime
+    /// Where the API server is, as a kubeconfig says it.
+    let server: String
 
     static let namespace = "team-a"
     static let secretNamespace = "keys"
 
     /// Runs everything around `body`, and the manager beside it.
     ///
-    /// - Parameter loadBalancer: a plugin in the place of AzureLB.
+    /// - Parameters:
+    ///   - isManaged: false: no manager runs.
+    ///   - loadBalancer: a plugin in the place of AzureLB.
+    ///   - change: what the manager's settings have that the fixture's have not.
     static func run(
-        broughtPrefixes: PrefixAllowList? = nil, azure: AzureSimulator.Configuration = .test(),
-        loadBalancer: PluginEntry? = nil, _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
+        broughtPrefixes: PrefixAllowList? = nil, isManaged: Bool = true, azure: AzureSimulator.Configuration = .test(),
+        loadBalancer: PluginEntry? = nil, changing change: (inout ManagerSettings) -> Void = { _ in },
+        _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
+    ) async throws {
+        var settings = ManagerSettings()
+        settings.secretNamespace = secretNamespace
+        // The lease proves that leader election works against a server, too.
+        settings.leaderElection = true
+        settings.leaderElectionNamespace = secretNamespace
+        settings.broughtPrefixes = broughtPrefixes
+        change(&settings)
+        try await run(azure, settings, isManaged, loadBalancer, body)
+    }
+
+    private static func run(
+        _ azure: AzureSimulator.Configuration, _ settings: ManagerSettings, _ isManaged: Bool,
+        _ loadBalancer: PluginEntry?, _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
     ) async throws {
         let logger = Logger(label: "manager-tests") { _ in SwiftLogNoOpLogHandler() }
         let folder = FileManager.default.temporaryDirectory.appending(path: "kegwt-mgr-\(UUID().uuidString.prefix(8))")
@@ -52,12 +74,12 @@ struct ManagerFixture {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 for await _ in ready {}
+                let address = EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL
                 let client = try KubernetesClient(
-                    configuration: ClientConfiguration(
-                        server: EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL), logger: logger)
+                    configuration: ClientConfiguration(server: address), logger: logger)
                 let fixture = try await ManagerFixture(
-                    client, simulator, arm.endpoint, broughtPrefixes, loadBalancer, logger)
-                let running = Task { try await fixture.manager.run() }
+                    client, address, simulator, arm, settings, loadBalancer, logger)
+                let running = Task { if isManaged { try await fixture.manager.run() } }
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
                 running.cancel()
@@ -72,16 +94,18 @@ struct ManagerFixture {
     }
 
     private init(
-        _ client: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String,
-        _ broughtPrefixes: PrefixAllowList?, _ loadBalancer: PluginEntry?, _ logger: Logger
+        _ client: KubernetesClient, _ address: String, _ simulator: AzureSimulator, _ arm: ARMTestClient,
+        _ settings: ManagerSettings, _ loadBalancer: PluginEntry?, _ logger: Logger
     ) async throws {
         self.client = client
         self.simulator = simulator
+        foreigner = arm
+        server = address
         try await Self.applyDefinitions(client)
         for name in [Self.namespace, Self.secretNamespace] {
             try await client.create(Namespace(metadata: ObjectMeta(name: name)))
         }
-        let configuration = try pluginConfiguration(endpoint: endpoint)
+        let configuration = try pluginConfiguration(endpoint: arm.endpoint)
         let products = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         plugins = try await PluginRuntime(
             [
@@ -89,12 +113,6 @@ struct ManagerFixture {
                     ?? PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
                 PluginEntry(name: "azure-vmss", path: "libAzureVMSS.so", configuration: configuration),
             ], directory: products.path, trust: .testing, logger: logger)
-        var settings = ManagerSettings()
-        settings.secretNamespace = Self.secretNamespace
-        settings.broughtPrefixes = broughtPrefixes
-        // The lease proves that leader election works against a server, too.
-        settings.leaderElection = true
-        settings.leaderElectionNamespace = Self.secretNamespace
         manager = try ManagerRole(
             settings: settings, client: client,
             loadBalancer: try plugins.require(LoadBalancer.self, timeout: .seconds(30)),

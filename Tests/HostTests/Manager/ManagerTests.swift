@@ -191,6 +191,7 @@ private actor GatedLoadBalancer: CapabilityClient {
     }
 
     func remove(_ items: [PoolReference]) async throws -> [ItemResult<Nothing>] { [] }
+    func check(_ items: [LoadBalancer.Desired]) async throws -> [ItemResult<LoadBalancer.Observed>] { [] }
     func prune(keeping items: [PoolReference], namespaces: [String]) async throws -> [ItemResult<Nothing>] { [] }
     func status(_ items: [PoolReference]) async throws -> [ItemResult<LoadBalancer.Observed>] { [] }
 }

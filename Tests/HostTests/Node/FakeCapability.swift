@@ -64,6 +64,15 @@ final class FakeCapability<Contract: CapabilityContract>: CapabilityClient {
         }
     }
 
+    func check(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>] {
+        state.withLock { state in
+            state.calls.append("check " + items.map(\.id).joined(separator: ","))
+            return items.map { item in
+                state.items[item.id].map { .ok(item.id, $0.observed) } ?? .drifted(item.id, ["\(item.id): is missing"])
+            }
+        }
+    }
+
     func prune(keeping items: [Contract.Reference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
         state.withLock { $0.calls.append("prune " + items.map(\.id).joined(separator: ",")) }
         return []

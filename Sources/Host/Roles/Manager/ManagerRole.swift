@@ -6,7 +6,8 @@ import ProviderKit
 import Reconcile
 import ServiceLifecycle
 
-/// The manager: three controllers over the chain of objects, and the watches that feed their queues.
+/// The manager: three controllers over the chain of objects, the watches that feed their queues, and the comparison of
+/// the cloud with what they made (``DriftWatch``, ``CloudPruner``).
 ///
 /// Many keys are worked on at a time, so that ``BatchingCapability`` finds calls to join; the cloud sees one call of each
 /// capability at a time.
@@ -17,6 +18,10 @@ public struct ManagerRole: Service {
     private let staticGateways: Controller
     private let loadBalancers: Controller
     private let nodePools: Controller
+    private let objects: GatewayObjects
+    private let settings: ManagerSettings
+    private let loadBalancer: BatchingCapability<LoadBalancer>
+    private let nodePool: BatchingCapability<NodePool>
     private let events: EventRecorder
     private let receivePluginEvents: @Sendable (@escaping PluginEventHandler) -> Void
     private let elector: LeaderElector?
@@ -50,16 +55,17 @@ public struct ManagerRole: Service {
         self.logger = logger
         self.environment = environment
         elector = try Self.makeElector(settings, client, identity, environment, logger)
-        let objects = GatewayObjects(client: client)
+        self.settings = settings
+        self.loadBalancer = BatchingCapability(loadBalancer, clock: environment.clock)
+        self.nodePool = BatchingCapability(nodePool, clock: environment.clock)
+        objects = GatewayObjects(client: client)
         var staticGateway = StaticGatewayController(
             objects: objects, events: events, settings: settings, now: environment.now)
         if let generateKey { staticGateway.generateKey = generateKey }
         let balancer = LoadBalancerController(
-            objects: objects, loadBalancer: BatchingCapability(loadBalancer, clock: environment.clock), events: events,
-            settings: settings, now: environment.now)
+            objects: objects, loadBalancer: self.loadBalancer, events: events, settings: settings, now: environment.now)
         let pool = NodePoolController(
-            objects: objects, nodePool: BatchingCapability(nodePool, clock: environment.clock), events: events,
-            settings: settings, now: environment.now)
+            objects: objects, nodePool: self.nodePool, events: events, settings: settings, now: environment.now)
         func controller(_ name: String, _ deadline: Duration, _ reconcile: @escaping Reconcile) -> Controller {
             Controller(
                 name: name, concurrency: Self.concurrency, logger: logger, runDeadline: deadline,
@@ -167,6 +173,36 @@ public struct ManagerRole: Service {
             { [self] in await staticGateways.run() }, { [self] in await loadBalancers.run() },
             { [self] in await nodePools.run() }, { try await gateways.run() }, { try await balancers.run() },
             { try await machines.run() },
-        ] + nodes.map { reflector in { @Sendable in try await reflector.run() } }
+        ] + driftJobs(gateways.store, balancers.store, machines.store)
+            + nodes.map { reflector in { @Sendable in try await reflector.run() } }
+    }
+}
+
+extension ManagerRole {
+    /// Begin only when all objects have been seen once; and, as all jobs, only while this manager leads.
+    private func driftJobs(
+        _ gateways: ObjectStore<StaticGatewayConfiguration>, _ balancers: ObjectStore<GatewayLBConfiguration>,
+        _ machines: ObjectStore<GatewayVMConfiguration>
+    ) -> [@Sendable () async throws -> Void] {
+        let teller = DriftTeller(objects: objects, events: events, now: environment.now)
+        let balancerWatch = DriftWatch(
+            store: balancers, capability: loadBalancer, teller: teller, settings: settings, logger: logger,
+            environment: environment, enqueue: { [loadBalancers] in loadBalancers.enqueue($0) },
+            isInherited: { balancer, failure in machines[ObjectKey(balancer)]?.failure?.reason == failure.reason })
+        let machineWatch = DriftWatch(
+            store: machines, capability: nodePool, teller: teller, settings: settings, logger: logger,
+            environment: environment, enqueue: { [nodePools] in nodePools.enqueue($0) })
+        let pruner = CloudPruner(
+            objects: objects, loadBalancer: loadBalancer, nodePool: nodePool, settings: settings, logger: logger,
+            environment: environment)
+        return [
+            { try await balancerWatch.run() }, { try await machineWatch.run() },
+            {
+                try await gateways.waitUntilSynced()
+                try await balancers.waitUntilSynced()
+                try await machines.waitUntilSynced()
+                try await pruner.run()
+            },
+        ]
     }
 }

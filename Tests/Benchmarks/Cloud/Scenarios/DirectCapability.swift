@@ -23,6 +23,10 @@ struct DirectCapability<Implementation: CapabilityProvider>: CapabilityClient {
         try await provider.remove(items, context)
     }
 
+    func check(_ items: [Contract.Desired]) async throws -> [ItemResult<Contract.Observed>] {
+        try await provider.check(items, context)
+    }
+
     func prune(keeping items: [Contract.Reference], namespaces: [String]) async throws -> [ItemResult<Nothing>] {
         try await provider.prune(keeping: items, namespaces: namespaces, context)
     }
