@@ -7,7 +7,7 @@ struct EgressControl: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "egressctl",
         abstract: "Pods that leave a Kubernetes cluster with a fixed source address: lab, demo and inspection.",
-        subcommands: [LabCommand.self, DemoCommand.self, PluginsCommand.self])
+        subcommands: [LabCommand.self, DemoCommand.self, PluginsCommand.self, CloudCommand.self])
 }
 
 /// Options of every command that deals with a lab.
