@@ -34,6 +34,7 @@ struct ManagerFixture {
     /// Runs everything around `body`, and the manager beside it.
     static func run(
         broughtPrefixes: PrefixAllowList? = nil, azure: AzureSimulator.Configuration = .test(),
+        definitionsHaveRules: Bool = true, rights: RolePolicy? = nil,
         _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
     ) async throws {
         let logger = Logger(label: "manager-tests") { _ in SwiftLogNoOpLogHandler() }
@@ -42,19 +43,24 @@ struct ManagerFixture {
         defer { try? FileManager.default.removeItem(at: folder) }
         let socket = folder.appending(path: "api.sock").path
         let (ready, signal) = AsyncStream.makeStream(of: Void.self)
-        let server = try EmbeddedAPIServer(
-            configuration: .init(
-                storagePath: folder.appending(path: "store.sqlite").path, unixSocketPath: socket, host: nil,
-                onReady: { _ in signal.finish() }), logger: logger)
+        var serverConfiguration = EmbeddedAPIServer.Configuration(
+            storagePath: folder.appending(path: "store.sqlite").path, unixSocketPath: socket, host: nil,
+            onReady: { _ in signal.finish() })
+        let guarded = folder.appending(path: "guarded.sock").path
+        serverConfiguration.guardedSockets = [.init(path: guarded) { rights?.allows($0) ?? true }]
+        let server = try EmbeddedAPIServer(configuration: serverConfiguration, logger: logger)
         try await withSimulator(azure) { simulator, arm in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 for await _ in ready {}
-                let client = try KubernetesClient(
-                    configuration: ClientConfiguration(
-                        server: EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL), logger: logger)
+                func client(_ path: String) throws -> KubernetesClient {
+                    try KubernetesClient(
+                        configuration: ClientConfiguration(
+                            server: EmbeddedAPIServer.Endpoint.unixSocket(path: path).serverURL), logger: logger)
+                }
+                let (client, managerClient) = (try client(socket), try client(guarded))
                 let fixture = try await ManagerFixture(
-                    client, simulator, arm.endpoint, broughtPrefixes, logger)
+                    client, managerClient, simulator, arm.endpoint, broughtPrefixes, definitionsHaveRules, logger)
                 let running = Task { try await fixture.manager.run() }
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
@@ -62,6 +68,7 @@ struct ManagerFixture {
                 _ = await running.result
                 fixture.plugins.close()
                 try await client.shutdown()
+                try await managerClient.shutdown()
                 group.cancelAll()
                 _ = await group.nextResult()
                 try result.get()
@@ -70,12 +77,12 @@ struct ManagerFixture {
     }
 
     private init(
-        _ client: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String,
-        _ broughtPrefixes: PrefixAllowList?, _ logger: Logger
+        _ client: KubernetesClient, _ managerClient: KubernetesClient, _ simulator: AzureSimulator, _ endpoint: String,
+        _ broughtPrefixes: PrefixAllowList?, _ definitionsHaveRules: Bool, _ logger: Logger
     ) async throws {
         self.client = client
         self.simulator = simulator
-        try await Self.applyDefinitions(client)
+        try await Self.applyDefinitions(client, withRules: definitionsHaveRules)
         for name in [Self.namespace, Self.secretNamespace] {
             try await client.create(Namespace(metadata: ObjectMeta(name: name)))
         }
@@ -93,20 +100,32 @@ struct ManagerFixture {
         settings.leaderElection = true
         settings.leaderElectionNamespace = Self.secretNamespace
         manager = try ManagerRole(
-            settings: settings, client: client,
+            settings: settings, client: managerClient,
             loadBalancer: try plugins.require(LoadBalancer.self, timeout: .seconds(30)),
             nodePool: try plugins.require(NodePool.self, timeout: .seconds(30)),
-            events: EventRecorder(client: client, component: "test", logger: logger), logger: logger)
+            events: EventRecorder(client: managerClient, component: "test", logger: logger), logger: logger)
     }
 
-    private static func applyDefinitions(_ client: KubernetesClient) async throws {
+    /// Without its rules a definition is one from before it had them, as on a cluster that is taken over.
+    private static func applyDefinitions(_ client: KubernetesClient, withRules: Bool) async throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent().appending(path: "deploy/crds")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         #expect(files.count == 5)
         for file in files {
             let text = try String(contentsOf: file, encoding: .utf8)
-            try await client.create(try YAMLDecoder().decode(CustomResourceDefinition.self, from: text))
+            var definition = try YAMLDecoder().decode(CustomResourceDefinition.self, from: text)
+            if !withRules { definition.spec = Self.withoutRules(definition.spec) }
+            try await client.create(definition)
+        }
+    }
+
+    private static func withoutRules(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .object(let members):
+            .object(members.filter { $0.key != "x-kubernetes-validations" }.mapValues(withoutRules))
+        case .array(let elements): .array(elements.map(withoutRules))
+        default: value
         }
     }
 
