@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import Lab
 import Testing
@@ -17,13 +18,14 @@ struct RoleRightsTests {
             let gateway = try await fixture.ready("gw-a")
             // A Secret that lost half of its pair is mended.
             let secret = "sgw-\(gateway.metadata.uid)"
+            let half: JSONValue = ["data": ["PublicKey": .null]]
             try await fixture.client.mergePatch(
-                Secret.self, namespace: ManagerFixture.secretNamespace, name: secret,
-                patch: ["data": ["PublicKey": nil]])
+                Secret.self, namespace: ManagerFixture.secretNamespace, name: secret, patch: half)
+            let touched: JSONValue = ["metadata": ["labels": ["touched": "yes"]]]
             try await fixture.client.mergePatch(
                 StaticGatewayConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a",
-                patch: ["metadata": ["labels": ["touched": "yes"]]])
-            try await fixture.eventually("the pair is whole") {
+                patch: touched)
+            _ = try await fixture.eventually("the pair is whole") {
                 try await fixture.find(Secret.self, secret, namespace: ManagerFixture.secretNamespace)?
                     .data["PublicKey"]
             }
