@@ -11,13 +11,15 @@ SWIFT_SOURCES := Package.swift SDK/Package.swift Sources Plugins Tests
 # The CNI executable is static and opens no shared object; the linker cannot know.
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
-.PHONY: help setup build demo demo-down test test-vm test-bundle unit-test azure-sdk-test \
+.PHONY: help setup build demo demo-down test test-apiserver test-chart test-vm test-bundle unit-test azure-sdk-test \
   end-to-end-test provider-check bench lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
 	@echo 'make provider-check  hold all plugins, and a zoo of broken ones, to the plugin contract (root)'
+	@echo 'make test-apiserver  hold the embedded API server, and Kubernetes'"'"' own libraries, to the same tests'
+	@echo 'make test-chart      hold the Helm chart and its rendered manifests together, with Helm'"'"'s engine'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
 	@echo 'make bench      measure what a call to a plugin costs, as ratios with limits (builds for release)'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
@@ -58,6 +60,15 @@ test-vm: require-root
 	@scripts/vm/test-vm.sh fetch
 	@$(MAKE) --no-print-directory test-bundle
 	@scripts/vm/test-vm.sh run $(CURDIR)/.build/debug
+
+# The first run builds the second server: network, minutes, disk; scripts/apiserver/test-apiserver.sh tells.
+test-apiserver: setup
+	@scripts/apiserver/test-apiserver.sh build
+	@$(MAKE) --no-print-directory test-bundle
+	@scripts/apiserver/test-apiserver.sh run
+
+test-chart:
+	@scripts/deploy/render-manifests.sh --check
 
 # Microsoft's SDK for Python against the simulator; EGRESS_AZURE_SDK=skip leaves it out where PyPI is out of reach.
 azure-sdk-test:

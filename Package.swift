@@ -86,6 +86,7 @@ let testTargets: [Target] = [
     tests(
         "CloudScenarioTests", ["CloudScenarios", "JSONModel", "Kubernetes", "Lab", "ProviderKit", "Reconcile"]),
     tests("CNIChainTests", ["CNIChainProvider", "JSONModel", "LinuxNet", "ProviderKit"]),
+    tests("DeployTests", ["Host", yams]),
     tests("EndToEndTests", ["Lab", "LinuxNet"]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
     tests(

@@ -8,7 +8,7 @@ import Logging
 struct EgressHost: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "egress-host", abstract: "Egress gateway daemon: manager, gateway or node, by its host.yaml.",
-        subcommands: [Run.self, CheckConfig.self, PluginProcessCommand.self])
+        subcommands: [Run.self, CheckConfig.self, InstallCNI.self, PluginProcessCommand.self])
 
     struct Run: AsyncParsableCommand {
         static let configuration = CommandConfiguration(abstract: "Run until SIGTERM or SIGINT.")
@@ -44,6 +44,24 @@ struct EgressHost: AsyncParsableCommand {
                 print(plugin.name, plugin.provider, plugin.version, plugin.capabilities.joined(separator: ","))
             }
             print("ok")
+        }
+    }
+
+    /// The init container of the node DaemonSet; its image has no shell.
+    struct InstallCNI: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "install-cni", abstract: "Put kube-egress-cni into the container runtime's plugin directory.")
+
+        @Option(help: "The plugin directory, such as /opt/cni/bin.")
+        var directory: String
+
+        func run() async throws {
+            do {
+                print(try CNIExecutable.install(into: directory))
+            } catch {
+                FileHandle.standardError.write(Data("egress-host: \(error)\n".utf8))
+                throw ExitCode.failure
+            }
         }
     }
 

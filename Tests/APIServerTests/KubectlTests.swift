@@ -18,8 +18,7 @@ struct Kubectl: Sendable {
 
     init(_ harness: ServerHarness) throws {
         folder = harness.folder
-        let text = EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: harness.port))
-        try text.write(toFile: folder + "/kubeconfig", atomically: true, encoding: .utf8)
+        try harness.kubeconfig.write(toFile: folder + "/kubeconfig", atomically: true, encoding: .utf8)
     }
 
     /// Runs kubectl to its end; output goes through files, so that no full pipe can block it.
@@ -123,8 +122,6 @@ struct KubectlTests {
                 input: Self.manifest.replacingOccurrences(
                     of: "gatewayVmssProfile: {}", with: "gatewayVmssProfile: {publicIpPrefixSize: 40}"))
             #expect(wrong.errors.contains("spec.gatewayVmssProfile.publicIpPrefixSize"))
-            let serverSide = try await kubectl.run("apply", "--server-side", "-f", "-", input: Self.manifest)
-            #expect(serverSide.errors.contains("server-side apply"))
         }
     }
 
@@ -156,6 +153,20 @@ struct KubectlTests {
             let deletion = try await kubectl.run("delete", "namespace", "team-a")
             #expect(deletion.status == 0, "\(deletion.errors)")
             #expect(try await harness.tcp.send("GET", "/api/v1/namespaces/team-a/secrets/keys").status == 404)
+        }
+    }
+
+    /// The embedded server has no Deployments; another one tells what Kubernetes thinks of ours.
+    @Test(.enabled(if: !ServerUnderTest.isEmbedded, "the embedded server does not serve their kinds"))
+    func theManifestsAreTaken() async throws {
+        try await ServerHarness.run { harness in
+            let kubectl = try Kubectl(harness)
+            #expect(try await kubectl.run("create", "namespace", "kube-egress-gateway-system").status == 0)
+            let manifests = URL(filePath: ServerHarness.definitionFolder).deletingLastPathComponent()
+                .appending(path: "manifests").path
+            let outcome = try await kubectl.run("apply", "--dry-run=server", "--validate=strict", "-f", manifests)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(outcome.output.split(separator: "\n").count == 23, "\(outcome.output)")
         }
     }
 }

@@ -43,7 +43,7 @@ struct ServerDeletionTests {
         }
     }
 
-    @Test func dependentsGoWithTheirOwner() async throws {
+    @Test(.builtInLives) func dependentsGoWithTheirOwner() async throws {
         try await ServerHarness.run { harness in
             let owner = try await harness.tcp.send("POST", Self.maps, Samples.configMap("owner")).json
             let other = try await harness.tcp.send("POST", Self.maps, Samples.configMap("other")).json
@@ -63,7 +63,7 @@ struct ServerDeletionTests {
         }
     }
 
-    @Test func anObjectOfAnAbsentOwnerIsCollected() async throws {
+    @Test(.builtInLives) func anObjectOfAnAbsentOwnerIsCollected() async throws {
         try await ServerHarness.run { harness in
             let absent: APIValue = ["apiVersion": "v1", "kind": "ConfigMap", "name": "never", "uid": "never-was"]
             let created = try await harness.tcp.send("POST", Self.maps, Samples.configMap("stray", owner: absent))
@@ -72,7 +72,7 @@ struct ServerDeletionTests {
         }
     }
 
-    @Test func orphansStayAndForegroundWaits() async throws {
+    @Test(.builtInLives) func orphansStayAndForegroundWaits() async throws {
         try await ServerHarness.run { harness in
             let owner = try await harness.tcp.send("POST", Self.maps, Samples.configMap("owner")).json
             _ = try await harness.tcp.send(
@@ -100,7 +100,7 @@ struct ServerDeletionTests {
         }
     }
 
-    @Test func aPodOnANodeWaitsForItsKubelet() async throws {
+    @Test(.builtInLives) func aPodOnANodeWaitsForItsKubelet() async throws {
         try await ServerHarness.run { harness in
             _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("free"))
             _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("bound", node: "worker-1"))
@@ -116,7 +116,7 @@ struct ServerDeletionTests {
         }
     }
 
-    @Test func aNamespaceTakesItsContentAlong() async throws {
+    @Test(.builtInLives) func aNamespaceTakesItsContentAlong() async throws {
         try await ServerHarness.run { harness in
             _ = try await harness.tcp.send("POST", "/api/v1/namespaces", ["metadata": ["name": "team"]])
             let maps = "/api/v1/namespaces/team/configmaps"

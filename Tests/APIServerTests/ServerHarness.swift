@@ -4,11 +4,10 @@ import Testing
 
 @testable import Lab
 
-/// A server on a fresh folder, with clients for both of its listeners.
+/// An empty server and a folder, with clients for both listeners of the embedded one, or twice the same for another.
 struct ServerHarness: Sendable {
-    let server: EmbeddedAPIServer
     let folder: String
-    let port: Int
+    let kubeconfig: String
     let tcp: RawHTTPClient
     let unix: RawHTTPClient
 
@@ -23,7 +22,8 @@ struct ServerHarness: Sendable {
         return root.appendingPathComponent("deploy/crds").path
     }
 
-    /// Runs `body` against a server that is shut down behind it, its folder removed.
+    /// Runs `body` against a server that is empty before it. The embedded one is started for it and shut down behind
+    /// it, its folder removed.
     static func run<Result: Sendable>(
         limits: APIObjectStore.Limits = .init(), folder existing: String? = nil, clock: APIClock = APIClock(),
         _ body: @escaping @Sendable (ServerHarness) async throws -> Result
@@ -31,6 +31,12 @@ struct ServerHarness: Sendable {
         let folder = existing ?? NSTemporaryDirectory() + "apiserver-test-" + UUID().uuidString.prefix(8)
         defer { if existing == nil { try? FileManager.default.removeItem(atPath: folder) } }
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+        if let external = ServerUnderTest.external {
+            try await external.empty()
+            return try await body(
+                ServerHarness(
+                    folder: folder, kubeconfig: external.kubeconfig, tcp: external.client, unix: external.client))
+        }
         let socket = folder + "/api.sock"
         var logger = Logger(label: "apiserver-test")
         logger.logLevel = .error
@@ -41,7 +47,8 @@ struct ServerHarness: Sendable {
             group.addTask { try await server.run() }
             let port = try #require(await server.boundPort)
             let harness = ServerHarness(
-                server: server, folder: folder, port: port, tcp: RawHTTPClient(address: .tcp(port: port)),
+                folder: folder, kubeconfig: EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: port)),
+                tcp: RawHTTPClient(address: .tcp(port: port)),
                 unix: RawHTTPClient(address: .unix(path: socket)))
             defer { group.cancelAll() }
             return try await body(harness)
@@ -53,6 +60,8 @@ struct ServerHarness: Sendable {
         let answer = try await tcp.send(
             "POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", Samples.definition)
         #expect(answer.status == 201, "\(answer.text)")
+        // Some servers serve a kind a moment after they have taken its definition.
+        #expect(try await eventually(Self.gateways) { $0.status == 200 }.status == 200)
     }
 
     /// Asks again until the condition holds; the last answer is given back when it never does.
@@ -60,11 +69,23 @@ struct ServerHarness: Sendable {
         _ path: String, _ condition: (RawHTTPClient.Answer) -> Bool
     ) async throws -> RawHTTPClient.Answer {
         var answer = try await tcp.send("GET", path)
-        for _ in 0..<100 where !condition(answer) {
-            try await Task.sleep(for: .milliseconds(20))
+        for _ in 0..<400 where !condition(answer) {
+            try await Task.sleep(for: .milliseconds(25))
             answer = try await tcp.send("GET", path)
         }
         return answer
+    }
+
+    /// Posts, and deletes what it made, until the server refuses; the last status. A definition's change takes a moment.
+    func eventually(_ collection: String, posting body: APIValue) async throws -> Int {
+        let name = body[path: "metadata", "name"]?.stringValue ?? ""
+        for _ in 0..<400 {
+            let status = try await tcp.send("POST", collection, body).status
+            guard status == 201 else { return status }
+            _ = try await tcp.send("DELETE", "\(collection)/\(name)")
+            try await Task.sleep(for: .milliseconds(25))
+        }
+        return 201
     }
 }
 

@@ -91,7 +91,7 @@ struct ServerReadTests {
         }
     }
 
-    @Test func forgottenVersionsAreGone() async throws {
+    @Test(.embeddedOnly) func forgottenVersionsAreGone() async throws {
         try await ServerHarness.run(limits: .init(historyCapacity: 3, watcherBuffer: 16)) { harness in
             let list = try await harness.tcp.send("GET", ServerHarness.pods)
             for index in 0..<5 {
@@ -145,7 +145,7 @@ struct ServerReadTests {
 
     /// What a killed process leaves is what its files hold: a server on a copy of them, taken in full run, must know
     /// every write that was acknowledged, and count versions on from there.
-    @Test func acknowledgedWritesSurviveAKill() async throws {
+    @Test(.embeddedOnly) func acknowledgedWritesSurviveAKill() async throws {
         let copy = NSTemporaryDirectory() + "apiserver-copy-" + UUID().uuidString.prefix(8)
         defer { try? FileManager.default.removeItem(atPath: copy) }
         let last = try await ServerHarness.run { harness in
@@ -180,7 +180,7 @@ struct ServerReadTests {
         #expect(error?.description.contains(host) == true)
     }
 
-    @Test func storageHasOneOwner() async throws {
+    @Test(.embeddedOnly) func storageHasOneOwner() async throws {
         try await ServerHarness.run { harness in
             let error = #expect(throws: EmbeddedAPIServerError.self) {
                 try EmbeddedAPIServer(

@@ -44,6 +44,18 @@ struct RelayTests {
         #expect(run.output.isEmpty)
     }
 
+    @Test("a pod that the Go system attached is let go")
+    func attachedByUpstream() async throws {
+        let configuration = """
+            {"cniVersion":"1.0.0","name":"podnet","type":"kube-egress-cni","ipam":{"type":"kube-egress-cni-ipam"},
+             "excludedCIDRs":["169.254.169.254/32"],"socketPath":"localhost:50051"}
+            """
+        let removed = try await PluginRun.start(environment("DEL"), Data(configuration.utf8))
+        #expect(removed.exitCode == 0 && removed.output.isEmpty)
+        let added = try await PluginRun.start(environment("ADD"), Data(configuration.utf8))
+        #expect(added.exitCode == 1 && added.output.contains("socketPath"))
+    }
+
     @Test("a daemon that never answers is given up on in time")
     func silence() async throws {
         let daemon = try FakeDaemon { _ in nil }

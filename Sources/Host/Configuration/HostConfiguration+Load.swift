@@ -56,9 +56,13 @@ extension HostConfiguration {
             "observability", "trust",
         ])
         let role = readRole(reader)
-        let nodeName = reader.string("nodeName") ?? ""
+        // One file serves all pods of a DaemonSet; each gets its node's name in its environment (upstream behaviour 2.1).
+        let nodeName = reader.string("nodeName") ?? ProcessInfo.processInfo.environment["MY_NODE_NAME"] ?? ""
         if let role, role != .manager, nodeName.isEmpty {
-            reader.report("nodeName", "is missing; the role \(role.rawValue) needs the name of its Kubernetes node")
+            reader.report(
+                "nodeName",
+                "is missing, as is the environment variable MY_NODE_NAME; the role \(role.rawValue) needs the name "
+                    + "of its Kubernetes node")
         }
         let logLevel = reader.string("logLevel") ?? "info"
         if !logLevels.contains(logLevel) {

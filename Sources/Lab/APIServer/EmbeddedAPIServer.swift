@@ -24,6 +24,8 @@ public final class EmbeddedAPIServer: Service {
         public var host: String?
         /// TCP port; 0 picks a free one, see ``EmbeddedAPIServer/boundPort``.
         public var port: Int
+        /// Further unix sockets, with an authorizer each. Their rules are those of `unixSocketPath`.
+        public var guardedSockets: [GuardedSocket] = []
         /// Called with the TCP port (nil without TCP) once all listeners accept connections.
         public var onReady: (@Sendable (_ port: Int?) -> Void)?
 
@@ -68,7 +70,8 @@ public final class EmbeddedAPIServer: Service {
         self.service = service
         self.collector = collector
         readiness = APIReadiness(
-            listeners: (configuration.host == nil ? 0 : 1) + (configuration.unixSocketPath == nil ? 0 : 1))
+            listeners: (configuration.host == nil ? 0 : 1) + (configuration.unixSocketPath == nil ? 0 : 1)
+                + configuration.guardedSockets.count)
     }
 
     private static func openStore(
@@ -106,6 +109,10 @@ public final class EmbeddedAPIServer: Service {
                     let application = application(.unixDomainSocket(path: path))
                     group.addTask { try await application.run() }
                 }
+                for socket in configuration.guardedSockets {
+                    let application = application(.unixDomainSocket(path: socket.path), allows: socket.allows)
+                    group.addTask { try await application.run() }
+                }
                 let collector = collector
                 group.addTask { await collector.run() }
                 defer {
@@ -125,16 +132,20 @@ public final class EmbeddedAPIServer: Service {
         } onGracefulShutdown: {
             store.close()
         }
-        if let path = configuration.unixSocketPath { try? FileManager.default.removeItem(atPath: path) }
+        for path in [configuration.unixSocketPath].compactMap({ $0 }) + configuration.guardedSockets.map(\.path) {
+            try? FileManager.default.removeItem(atPath: path)
+        }
     }
 
-    private func application(_ address: BindAddress) -> Application<APIResponder> {
+    private func application(
+        _ address: BindAddress, allows: (@Sendable (APIAccess) -> Bool)? = nil
+    ) -> Application<APIResponder> {
         var quiet = logger
         quiet.logLevel = max(logger.logLevel, .notice)
         let configuration = configuration
         let readiness = readiness
         return Application(
-            responder: APIResponder(service: service),
+            responder: APIResponder(service: service, allows: allows),
             server: .http1(configuration: .init(additionalChannelHandlers: [APIConnectionMonitor()])),
             configuration: ApplicationConfiguration(address: address, serverName: nil),
             onServerRunning: { channel in

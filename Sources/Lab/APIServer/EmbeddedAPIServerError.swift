@@ -39,9 +39,10 @@ public struct EmbeddedAPIServerError: Error, CustomStringConvertible {
                 code: .configuration, message: "port is \(configuration.port)",
                 advice: "allowed: 0 (pick a free one) to 65535")
         }
-        if let path = configuration.unixSocketPath, !path.hasPrefix("/") || path.utf8.count > maximumSocketPath {
+        for path in [configuration.unixSocketPath].compactMap({ $0 }) + configuration.guardedSockets.map(\.path)
+        where !path.hasPrefix("/") || path.utf8.count > maximumSocketPath {
             throw .init(
-                code: .configuration, message: "unixSocketPath is \(path)",
+                code: .configuration, message: "the path of a unix socket is \(path)",
                 advice: "allowed: an absolute path of at most \(maximumSocketPath) bytes")
         }
     }

@@ -20,6 +20,10 @@ struct RolesWithServerTests {
     private struct Cluster {
         let folder: String
         let client: KubernetesClient
+        /// Of the roles, each with the rights that the manifests give it, and no others.
+        let gateway: KubernetesClient
+        let node: KubernetesClient
+        let nodeEvents: EventRecorder
         let events: EventRecorder
         let logger: Logger
 
@@ -33,27 +37,43 @@ struct RolesWithServerTests {
         }
     }
 
-    private func withCluster(_ body: @escaping @Sendable (Cluster) async throws -> Void) async throws {
+    private func withCluster(
+        gatewayRights: RolePolicy? = nil, nodeRights: RolePolicy? = nil,
+        _ body: @escaping @Sendable (Cluster) async throws -> Void
+    ) async throws {
         let folder = NSTemporaryDirectory() + "kegwt-ro-\(UUID().uuidString.prefix(8))"
         defer { try? FileManager.default.removeItem(atPath: folder) }
         var logger = Logger(label: "test")
         logger.logLevel = .error
-        let server = try EmbeddedAPIServer(configuration: .init(storagePath: folder + "/storage"), logger: logger)
+        var configuration = EmbeddedAPIServer.Configuration(storagePath: folder + "/storage")
+        configuration.guardedSockets = [
+            .init(path: folder + "/gateway.sock") { gatewayRights?.allows($0) ?? true },
+            .init(path: folder + "/node.sock") { nodeRights?.allows($0) ?? true },
+        ]
+        let server = try EmbeddedAPIServer(configuration: configuration, logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { [logger] group in
             group.addTask { try await server.run() }
             let port = try #require(await server.boundPort)
             try await Self.defineKinds(port)
             let client = try KubernetesClient(
                 configuration: ClientConfiguration(server: "http://127.0.0.1:\(port)"), logger: logger)
-            let events = EventRecorder(client: client, component: "test", logger: logger)
+            let roles = try ["gateway", "node"].map { role in
+                let socket = EmbeddedAPIServer.Endpoint.unixSocket(path: "\(folder)/\(role).sock")
+                return try KubernetesClient(
+                    configuration: ClientConfiguration(server: socket.serverURL), logger: logger)
+            }
             let result: Result<Void, any Error>
             do {
-                try await body(Cluster(folder: folder, client: client, events: events, logger: logger))
+                try await body(
+                    Cluster(
+                        folder: folder, client: client, gateway: roles[0], node: roles[1],
+                        nodeEvents: EventRecorder(client: roles[1], component: "test", logger: logger),
+                        events: EventRecorder(client: roles[0], component: "test", logger: logger), logger: logger))
                 result = .success(())
             } catch {
                 result = .failure(error)
             }
-            try await client.shutdown()
+            for client in roles + [client] { try await client.shutdown() }
             group.cancelAll()
             while await group.nextResult() != nil {}
             try result.get()
@@ -117,7 +137,9 @@ struct RolesWithServerTests {
     func wholePath() async throws {
         let bed = try await GatewayTestbed("roles")
         defer { try? bed.close() }
-        try await withCluster { cluster in
+        let gatewayRights = try RolePolicy(serviceAccount: "kube-egress-gateway-daemon-manager")
+        let nodeRights = try RolePolicy(serviceAccount: "kube-egress-gateway-cni-manager")
+        try await withCluster(gatewayRights: gatewayRights, nodeRights: nodeRights) { cluster in
             try await Self.populate(cluster)
             var settings = GatewaySettings()
             settings.networkNamespace = URL(filePath: bed.gateway.path).lastPathComponent
@@ -125,7 +147,7 @@ struct RolesWithServerTests {
             settings.drainSeconds = 1
             let port = settings.gatewayProbePort
             let gateway = GatewayRole(
-                nodeName: Fixture.node, nodeNamespace: bed.node, configuration: settings, client: cluster.client,
+                nodeName: Fixture.node, nodeNamespace: bed.node, configuration: settings, client: cluster.gateway,
                 tunnel: bed.tunnel, events: cluster.events, logger: cluster.logger)
             var nodeSettings = NodeSettings()
             nodeSettings.socketPath = cluster.folder + "/run/cni.sock"
@@ -135,8 +157,8 @@ struct RolesWithServerTests {
             })
             let network = FakeCapability<PodNetwork>(make: { _ in .init(routes: NodeTestbed.podNetwork) })
             let node = NodeRole(
-                nodeName: "worker-1", configuration: nodeSettings, client: cluster.client, tunnel: tunnel,
-                podNetwork: network, events: cluster.events, logger: cluster.logger)
+                nodeName: "worker-1", configuration: nodeSettings, client: cluster.node, tunnel: tunnel,
+                podNetwork: network, events: cluster.nodeEvents, logger: cluster.logger)
             try Data(#"{"name":"one","plugins":[{"type":"bridge"}]}"#.utf8)
                 .write(to: URL(filePath: cluster.folder + "/10-a.conflist"))
             let roles = [Task { try await gateway.run() }, Task { try await node.run() }]
@@ -153,6 +175,13 @@ struct RolesWithServerTests {
             #expect(await Self.probe(port, uid) == 503)
             for role in roles { role.cancel() }
             for role in roles { try await role.value }
+            #expect(gatewayRights.refused.isEmpty && nodeRights.refused.isEmpty)
+            // Events tell of failures; there was none. The node's own: RoleRightsTests.
+            #expect(gatewayRights.unused.filter { !$0.hasSuffix(" events") } == [])
+            // An endpoint is written anew when a pod's sandbox is made a second time.
+            #expect(
+                nodeRights.unused.filter { !$0.hasSuffix(" events") }
+                    == ["update egressgateway.kubernetes.azure.com/podendpoints"])
             #expect(!FileManager.default.fileExists(atPath: nodeSettings.socketPath))
             #expect(FileManager.default.fileExists(atPath: cluster.folder + "/01-egressgateway.conflist"))
         }

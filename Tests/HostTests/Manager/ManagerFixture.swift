@@ -35,15 +35,26 @@ struct ManagerFixture {
     static let namespace = "team-a"
     static let secretNamespace = "keys"
 
+    private struct Options {
+        var azure: AzureSimulator.Configuration
+        var settings: ManagerSettings
+        var isManaged: Bool
+        var loadBalancer: PluginEntry?
+        var definitionsHaveRules: Bool
+        var rights: RolePolicy?
+    }
+
     /// Runs everything around `body`, and the manager beside it.
     ///
     /// - Parameters:
     ///   - isManaged: false: no manager runs.
     ///   - loadBalancer: a plugin in the place of AzureLB.
+    ///   - rights: what the manager may ask the API server for; nil: everything.
     ///   - change: what the manager's settings have that the fixture's have not.
     static func run(
         broughtPrefixes: PrefixAllowList? = nil, isManaged: Bool = true, azure: AzureSimulator.Configuration = .test(),
-        loadBalancer: PluginEntry? = nil, changing change: (inout ManagerSettings) -> Void = { _ in },
+        loadBalancer: PluginEntry? = nil, definitionsHaveRules: Bool = true, rights: RolePolicy? = nil,
+        changing change: (inout ManagerSettings) -> Void = { _ in },
         _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
     ) async throws {
         var settings = ManagerSettings()
@@ -53,12 +64,14 @@ struct ManagerFixture {
         settings.leaderElectionNamespace = secretNamespace
         settings.broughtPrefixes = broughtPrefixes
         change(&settings)
-        try await run(azure, settings, isManaged, loadBalancer, body)
+        try await run(
+            Options(
+                azure: azure, settings: settings, isManaged: isManaged, loadBalancer: loadBalancer,
+                definitionsHaveRules: definitionsHaveRules, rights: rights), body)
     }
 
     private static func run(
-        _ azure: AzureSimulator.Configuration, _ settings: ManagerSettings, _ isManaged: Bool,
-        _ loadBalancer: PluginEntry?, _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
+        _ options: Options, _ body: @escaping @Sendable (ManagerFixture) async throws -> Void
     ) async throws {
         let logger = Logger(label: "manager-tests") { _ in SwiftLogNoOpLogHandler() }
         let folder = FileManager.default.temporaryDirectory.appending(path: "kegwt-mgr-\(UUID().uuidString.prefix(8))")
@@ -66,26 +79,32 @@ struct ManagerFixture {
         defer { try? FileManager.default.removeItem(at: folder) }
         let socket = folder.appending(path: "api.sock").path
         let (ready, signal) = AsyncStream.makeStream(of: Void.self)
-        let server = try EmbeddedAPIServer(
-            configuration: .init(
-                storagePath: folder.appending(path: "store.sqlite").path, unixSocketPath: socket, host: nil,
-                onReady: { _ in signal.finish() }), logger: logger)
-        try await withSimulator(azure) { simulator, arm in
+        var serverConfiguration = EmbeddedAPIServer.Configuration(
+            storagePath: folder.appending(path: "store.sqlite").path, unixSocketPath: socket, host: nil,
+            onReady: { _ in signal.finish() })
+        let guarded = folder.appending(path: "guarded.sock").path
+        serverConfiguration.guardedSockets = [.init(path: guarded) { options.rights?.allows($0) ?? true }]
+        let server = try EmbeddedAPIServer(configuration: serverConfiguration, logger: logger)
+        try await withSimulator(options.azure) { simulator, arm in
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await server.run() }
                 for await _ in ready {}
                 let address = EmbeddedAPIServer.Endpoint.unixSocket(path: socket).serverURL
-                let client = try KubernetesClient(
-                    configuration: ClientConfiguration(server: address), logger: logger)
+                func client(_ address: String) throws -> KubernetesClient {
+                    try KubernetesClient(configuration: ClientConfiguration(server: address), logger: logger)
+                }
+                let managers = EmbeddedAPIServer.Endpoint.unixSocket(path: guarded).serverURL
+                let (client, managerClient) = (try client(address), try client(managers))
                 let fixture = try await ManagerFixture(
-                    client, address, simulator, arm, settings, loadBalancer, logger)
-                let running = Task { if isManaged { try await fixture.manager.run() } }
+                    client, managerClient, address, simulator, arm, options, logger)
+                let running = Task { if options.isManaged { try await fixture.manager.run() } }
                 let result: Result<Void, any Error>
                 do { result = .success(try await body(fixture)) } catch { result = .failure(error) }
                 running.cancel()
                 _ = await running.result
                 fixture.plugins.close()
                 try await client.shutdown()
+                try await managerClient.shutdown()
                 group.cancelAll()
                 _ = await group.nextResult()
                 try result.get()
@@ -94,14 +113,14 @@ struct ManagerFixture {
     }
 
     private init(
-        _ client: KubernetesClient, _ address: String, _ simulator: AzureSimulator, _ arm: ARMTestClient,
-        _ settings: ManagerSettings, _ loadBalancer: PluginEntry?, _ logger: Logger
+        _ client: KubernetesClient, _ managerClient: KubernetesClient, _ address: String, _ simulator: AzureSimulator,
+        _ arm: ARMTestClient, _ options: Options, _ logger: Logger
     ) async throws {
         self.client = client
         self.simulator = simulator
         foreigner = arm
         server = address
-        try await Self.applyDefinitions(client)
+        try await Self.applyDefinitions(client, withRules: options.definitionsHaveRules)
         for name in [Self.namespace, Self.secretNamespace] {
             try await client.create(Namespace(metadata: ObjectMeta(name: name)))
         }
@@ -109,25 +128,37 @@ struct ManagerFixture {
         let products = URL(filePath: CommandLine.arguments[0]).resolvingSymlinksInPath().deletingLastPathComponent()
         plugins = try await PluginRuntime(
             [
-                loadBalancer
+                options.loadBalancer
                     ?? PluginEntry(name: "azure-lb", path: "libAzureLB.so", configuration: configuration),
                 PluginEntry(name: "azure-vmss", path: "libAzureVMSS.so", configuration: configuration),
             ], directory: products.path, trust: .testing, logger: logger)
         manager = try ManagerRole(
-            settings: settings, client: client,
+            settings: options.settings, client: managerClient,
             loadBalancer: try plugins.require(LoadBalancer.self, timeout: .seconds(30)),
             nodePool: try plugins.require(NodePool.self, timeout: .seconds(30)),
-            events: EventRecorder(client: client, component: "test", logger: logger), logger: logger)
+            events: EventRecorder(client: managerClient, component: "test", logger: logger), logger: logger)
     }
 
-    private static func applyDefinitions(_ client: KubernetesClient) async throws {
+    /// Without its rules a definition is one from before it had them, as on a cluster that is taken over.
+    private static func applyDefinitions(_ client: KubernetesClient, withRules: Bool) async throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent().deletingLastPathComponent().appending(path: "deploy/crds")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         #expect(files.count == 5)
         for file in files {
             let text = try String(contentsOf: file, encoding: .utf8)
-            try await client.create(try YAMLDecoder().decode(CustomResourceDefinition.self, from: text))
+            var definition = try YAMLDecoder().decode(CustomResourceDefinition.self, from: text)
+            if !withRules { definition.spec = Self.withoutRules(definition.spec) }
+            try await client.create(definition)
+        }
+    }
+
+    private static func withoutRules(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .object(let members):
+            .object(members.filter { $0.key != "x-kubernetes-validations" }.mapValues(withoutRules))
+        case .array(let elements): .array(elements.map(withoutRules))
+        default: value
         }
     }
 

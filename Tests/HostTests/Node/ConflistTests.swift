@@ -103,4 +103,47 @@ struct ConflistTests {
                 "01-egressgateway.conflist", "05-b.conf", "10-a.conflist",
             ])
     }
+
+    @Test("an announced uninstallation takes the file away, and its end brings it back")
+    func uninstalls() throws {
+        let directory = NSTemporaryDirectory() + "kegwt-ro-cni-\(UUID().uuidString.prefix(8))"
+        let files = FileManager.default
+        try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? files.removeItem(atPath: directory) }
+        let announcement = "\(directory)/uninstall"
+        var settings = settings(directory)
+        settings.uninstallFile = announcement
+        let installer = ConflistInstaller(settings: settings, logger: Logger(label: "test"))
+        try Data(#"{"name":"one","plugins":[{"type":"bridge"}]}"#.utf8).write(
+            to: URL(filePath: "\(directory)/10-a.conflist"))
+        for text in ["false", "", "truely"] {
+            try Data(text.utf8).write(to: URL(filePath: announcement))
+            #expect(try installer.install() != .removed)
+            #expect(files.fileExists(atPath: "\(directory)/01-egressgateway.conflist"))
+        }
+        try Data("true\n".utf8).write(to: URL(filePath: announcement))
+        #expect(try installer.install() == .removed)
+        #expect(try installer.install() == .unchanged)
+        #expect(try files.contentsOfDirectory(atPath: directory).sorted() == ["10-a.conflist", "uninstall"])
+        try files.removeItem(atPath: announcement)
+        #expect(try installer.install() == .written(source: "10-a.conflist"))
+    }
+
+    @Test("the executable is replaced whole, also while it runs, and by a shorter one")
+    func executable() throws {
+        let directory = NSTemporaryDirectory() + "kegwt-ro-bin-\(UUID().uuidString.prefix(8))"
+        let files = FileManager.default
+        try files.createDirectory(atPath: directory, withIntermediateDirectories: true)
+        defer { try? files.removeItem(atPath: directory) }
+        let installed = "\(directory)/kube-egress-cni"
+        #expect(try CNIExecutable.install("/usr/bin/sleep", into: directory) == installed)
+        let running = try Process.run(URL(filePath: installed), arguments: ["60"])
+        defer { running.terminate() }
+        #expect(try CNIExecutable.install("/usr/bin/true", into: directory) == installed)
+        #expect(files.contentsEqual(atPath: "/usr/bin/true", andPath: installed))
+        #expect(running.isRunning)
+        #expect(try files.attributesOfItem(atPath: installed)[.posixPermissions] as? Int == 0o755)
+        #expect(throws: HostError.self) { try CNIExecutable.install("/nonexistent", into: directory) }
+        #expect(try files.contentsOfDirectory(atPath: directory) == ["kube-egress-cni"])
+    }
 }

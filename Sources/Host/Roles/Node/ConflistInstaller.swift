@@ -5,13 +5,17 @@ import NIOPosix
 
 /// Keeps our conflist in the container runtime's configuration directory in step with the file it extends.
 ///
-/// The file stays when the daemon stops: without it new annotated pods would start without their gateway.
+/// The file stays when the daemon stops: without it new annotated pods would start without their gateway. Before an
+/// uninstallation it is taken away while the daemon still runs (``NodeSettings/uninstallFile``): pods start by the
+/// cluster's own configuration from then on, and those that were attached are still detached properly.
 struct ConflistInstaller: Sendable {
     enum Outcome: Sendable, Equatable {
         case unchanged
         case written(source: String)
         /// There is nothing to extend yet; the cluster's network plugin is still to come.
         case noSource
+        /// An uninstallation is announced, and our file was there until now.
+        case removed
     }
 
     let settings: NodeSettings
@@ -35,6 +39,11 @@ struct ConflistInstaller: Sendable {
                         "CNI configuration written",
                         metadata: ["file": .string(Conflist.fileName), "source": .string(source)])
                 case .noSource: report = "no CNI configuration to extend"
+                case .removed:
+                    report = ""
+                    logger.notice(
+                        "CNI configuration taken away before an uninstallation",
+                        metadata: ["file": .string(Conflist.fileName)])
                 }
             } catch {
                 report = String(describing: error)
@@ -58,6 +67,12 @@ struct ConflistInstaller: Sendable {
     func install() throws -> Outcome {
         let files = FileManager.default
         let directory = settings.cniConfigurationDirectory
+        let path = "\(directory)/\(Conflist.fileName)"
+        if isUninstallAnnounced() {
+            guard files.fileExists(atPath: path) else { return .unchanged }
+            try files.removeItem(atPath: path)
+            return .removed
+        }
         let names = try files.contentsOfDirectory(atPath: directory).filter { name in
             let attributes = try? files.attributesOfItem(atPath: "\(directory)/\(name)")
             return attributes?[.type] as? FileAttributeType == .typeRegular
@@ -65,7 +80,6 @@ struct ConflistInstaller: Sendable {
         guard let source = Conflist.source(among: names) else { return .noSource }
         let contents = try Data(contentsOf: URL(filePath: "\(directory)/\(source)"))
         let wanted = try Conflist.extending(source, contents, with: settings)
-        let path = "\(directory)/\(Conflist.fileName)"
         if (try? Data(contentsOf: URL(filePath: path))) == wanted { return .unchanged }
         // The runtime reads the directory at any moment: it sees the old file or the new one, whole.
         let temporary = path + ".tmp"
@@ -75,5 +89,14 @@ struct ConflistInstaller: Sendable {
             throw HostError(.unavailable, "\(path): cannot be replaced: \(String(cString: strerror(errno)))")
         }
         return .written(source: source)
+    }
+
+    /// A file that is not there, or cannot be read, announces nothing.
+    private func isUninstallAnnounced() -> Bool {
+        guard let file = settings.uninstallFile, let content = try? Data(contentsOf: URL(filePath: file)) else {
+            return false
+        }
+        let text = String(decoding: content.prefix(16), as: UTF8.self)
+        return text.split(whereSeparator: \.isWhitespace).first == "true"
     }
 }

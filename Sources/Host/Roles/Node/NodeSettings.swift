@@ -10,10 +10,13 @@ public struct NodeSettings: Codable, Sendable, Equatable {
     public var exceptionCIDRs = ["169.254.169.254/32"]
     /// How long ADD waits at most until the gateways know the new peer, in seconds, 0..30; 0: not at all.
     public var gatewayWaitSeconds = 5
+    /// Absolute path of a file; while it holds `true`, our CNI configuration is kept out of the directory (upstream's
+    /// ConfigMap `cni-uninstall`, mounted). Nil: it is never taken away.
+    public var uninstallFile: String?
 
     /// All fields, for messages about unknown ones.
     public static let fieldNames = [
-        "socketPath", "cniConfigurationDirectory", "exceptionCIDRs", "gatewayWaitSeconds",
+        "socketPath", "cniConfigurationDirectory", "exceptionCIDRs", "gatewayWaitSeconds", "uninstallFile",
     ]
 
     /// The defaults.
@@ -27,6 +30,7 @@ public struct NodeSettings: Codable, Sendable, Equatable {
             ?? cniConfigurationDirectory
         exceptionCIDRs = try container.decodeIfPresent([String].self, forKey: .exceptionCIDRs) ?? exceptionCIDRs
         gatewayWaitSeconds = try container.decodeIfPresent(Int.self, forKey: .gatewayWaitSeconds) ?? gatewayWaitSeconds
+        uninstallFile = try container.decodeIfPresent(String.self, forKey: .uninstallFile)
     }
 
     /// Checks every field.
@@ -47,6 +51,9 @@ public struct NodeSettings: Codable, Sendable, Equatable {
         }
         guard (0...30).contains(gatewayWaitSeconds) else {
             throw Self.refuse("gatewayWaitSeconds", String(gatewayWaitSeconds), "0 to 30")
+        }
+        if let uninstallFile, !uninstallFile.hasPrefix("/") {
+            throw Self.refuse("uninstallFile", uninstallFile, "an absolute path")
         }
     }
 

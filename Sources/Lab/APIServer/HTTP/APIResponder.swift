@@ -10,6 +10,8 @@ struct APIResponder: HTTPResponder {
     static let maximumBody = 3 * 1024 * 1024
 
     let service: APIService
+    /// Nil: whoever reaches the listener may do everything.
+    var allows: (@Sendable (APIAccess) -> Bool)?
 
     func respond(to request: Request, context: Context) async throws -> Response {
         let body: ByteBuffer
@@ -21,13 +23,16 @@ struct APIResponder: HTTPResponder {
         }
         let target = request.head.path ?? "/"
         let parts = target.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)
-        let answer = await service.answer(
-            APIRequest(
-                method: request.method.rawValue, target: APIRequestTarget(path: String(parts[0])),
-                query: APIQuery(parts.count > 1 ? String(parts[1]) : ""),
-                accept: request.headers[.accept] ?? "", contentType: request.headers[.contentType] ?? "",
-                body: Array(body.readableBytesView)))
-        switch answer {
+        let call = APIRequest(
+            method: request.method.rawValue, target: APIRequestTarget(path: String(parts[0])),
+            query: APIQuery(parts.count > 1 ? String(parts[1]) : ""),
+            accept: request.headers[.accept] ?? "", contentType: request.headers[.contentType] ?? "",
+            body: Array(body.readableBytesView))
+        if let allows, let access = APIAccess(call), !allows(access) {
+            let error = APIStatusError.forbidden(access)
+            return Self.response(.value(error.value, status: error.code))
+        }
+        switch await service.answer(call) {
         case .complete(let complete): return Self.response(complete)
         case .watch(let session): return Self.response(session, on: context.channel)
         }

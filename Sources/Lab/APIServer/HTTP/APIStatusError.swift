@@ -97,6 +97,14 @@ extension APIStatusError {
             group: resource.group, kind: resource.plural)
     }
 
+    static func forbidden(_ access: APIAccess) -> Self {
+        let place = access.namespace.map { "in the namespace \"\($0)\"" } ?? "at the cluster scope"
+        return .init(
+            code: 403, reason: "Forbidden",
+            message: "\(access.resource) is forbidden: cannot \(access.verb) resource \"\(access.resource)\" "
+                + "in API group \"\(access.group)\" \(place)")
+    }
+
     static func expired(_ message: String) -> Self { .init(code: 410, reason: "Expired", message: message) }
 
     static func tooLargeResourceVersion(_ requested: Int64, current: Int64) -> Self {

@@ -10,7 +10,9 @@ struct CustomResourceBehaviour: ResourceBehaviour {
 
     func prepareForUpdate(_ object: inout APIValue, old: APIValue) { schema.applyDefaults(&object) }
 
-    func validate(_ object: APIValue, old: APIValue?) -> [APIStatusError.Cause] { schema.validate(object) }
+    func validate(_ object: APIValue, old: APIValue?) -> [APIStatusError.Cause] {
+        schema.validate(object, old: old)
+    }
 
     func pruneUnknownFields(_ object: inout APIValue) -> [String] { schema.prune(&object) }
 

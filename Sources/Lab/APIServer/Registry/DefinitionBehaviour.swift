@@ -109,9 +109,6 @@ enum CustomResourceDefinition {
         }
         let (schema, issues) = StructuralSchema.parse(schemaValue, path: schemaPath)
         outcome.causes += issues.causes
-        if issues.hasRules {
-            outcome.warnings.append("x-kubernetes-validations rules are stored but not evaluated by this server")
-        }
         guard outcome.causes.isEmpty else { return outcome }
         let hasStatus = version[path: "subresources", "status"] != nil
         var descriptor = ResourceDescriptor(

@@ -1,9 +1,36 @@
 extension StructuralSchema {
     /// All the ways in which the object breaks the schema; empty when it holds. Messages are those of the real server.
-    func validate(_ value: APIValue) -> [APIStatusError.Cause] {
+    ///
+    /// CEL rules are asked only where the rest holds, and not of a value that stays as it was: an object that was there
+    /// before its CRD had the rule can still be changed elsewhere, and deleted.
+    ///
+    /// - Parameter old: the object that this one replaces.
+    func validate(_ value: APIValue, old: APIValue? = nil) -> [APIStatusError.Cause] {
         var causes: [APIStatusError.Cause] = []
         Self.validate(value, root, path: "", causes: &causes)
+        if causes.isEmpty { Self.checkRules(value, old, root, path: "", causes: &causes) }
         return causes
+    }
+
+    private static func checkRules(
+        _ value: APIValue, _ old: APIValue?, _ node: Node, path: String, causes: inout [Cause]
+    ) {
+        guard value != old, !value.isNull else { return }
+        causes += node.rules.compactMap { $0.violation(value, path: path) }
+        switch value {
+        case .object(let members):
+            for (name, member) in members.sorted(by: { $0.key < $1.key }) {
+                guard let child = node.properties[name] ?? node.additionalProperties else { continue }
+                checkRules(member, old?[name], child, path: path.isEmpty ? name : "\(path).\(name)", causes: &causes)
+            }
+        case .array(let elements):
+            guard let items = node.items else { return }
+            // Elements of a list have no identity to find their old value by.
+            for (index, element) in elements.enumerated() {
+                checkRules(element, nil, items, path: "\(path)[\(index)]", causes: &causes)
+            }
+        default: break
+        }
     }
 
     private typealias Cause = APIStatusError.Cause

@@ -2,7 +2,7 @@
 ///
 /// Served: type, properties, items, additionalProperties, required, enum, bounds of numbers, strings, lists and maps,
 /// pattern, default, nullable, and the extensions preserve-unknown-fields, int-or-string and embedded-resource.
-/// CEL rules are stored with the CRD but not evaluated; a CRD that has some is answered with a warning.
+/// CEL rules are evaluated as far as ``CELExpression`` goes; a CRD with a rule beyond that is refused.
 struct StructuralSchema: Sendable {
     /// The keywords of one place in the object. A class because schemas nest; it never changes after parsing.
     final class Node: Sendable {
@@ -19,6 +19,7 @@ struct StructuralSchema: Sendable {
         let preservesUnknownFields: Bool
         let isIntOrString: Bool
         let isEmbeddedResource: Bool
+        let rules: [Rule]
 
         init(parsing value: APIValue, path: String, issues: inout Issues) {
             type = value["type"]?.stringValue
@@ -47,7 +48,7 @@ struct StructuralSchema: Sendable {
             preservesUnknownFields = value["x-kubernetes-preserve-unknown-fields"]?.boolValue ?? false
             isIntOrString = value["x-kubernetes-int-or-string"]?.boolValue ?? false
             isEmbeddedResource = value["x-kubernetes-embedded-resource"]?.boolValue ?? false
-            issues.hasRules = issues.hasRules || value["x-kubernetes-validations"] != nil
+            rules = Rule.read(value, path: path, issues: &issues)
             checkItself(path: path, issues: &issues)
         }
 
@@ -67,6 +68,38 @@ struct StructuralSchema: Sendable {
         }
 
         private static let types = ["array", "boolean", "integer", "number", "object", "string"]
+    }
+
+    /// One entry of `x-kubernetes-validations`.
+    struct Rule: Sendable {
+        var expression: CELExpression
+        var message: String
+
+        static func read(_ value: APIValue, path: String, issues: inout Issues) -> [Rule] {
+            var rules: [Rule] = []
+            for (index, entry) in (value["x-kubernetes-validations"]?.arrayValue ?? []).enumerated() {
+                let text = entry["rule"]?.stringValue ?? ""
+                do {
+                    let message = entry["message"]?.stringValue ?? "failed rule: \(text)"
+                    rules.append(Rule(expression: try CELParser.parse(text), message: message))
+                } catch {
+                    issues.causes.append(
+                        .invalid(
+                            "\(path).x-kubernetes-validations[\(index)].rule", .string(text),
+                            "is not of the part of CEL that this server evaluates: \(error)"))
+                }
+            }
+            return rules
+        }
+
+        /// Nil if the value keeps the rule.
+        func violation(_ value: APIValue, path: String) -> APIStatusError.Cause? {
+            do {
+                return try expression.evaluate(value) == true ? nil : .invalid(path, value, message)
+            } catch {
+                return .invalid(path, value, "\(message): \(error)")
+            }
+        }
     }
 
     /// The numeric keywords; nil where the schema sets none.
@@ -102,7 +135,6 @@ struct StructuralSchema: Sendable {
     /// What reading a schema brought to light.
     struct Issues: Sendable {
         var causes: [APIStatusError.Cause] = []
-        var hasRules = false
     }
 
     let root: Node

@@ -1,0 +1,47 @@
+/// What a request asks for, in the words of Kubernetes' authorizers.
+public struct APIAccess: Sendable, Hashable {
+    /// get, list, watch, create, update, patch, delete or deletecollection.
+    public var verb: String
+    /// Empty for the core group.
+    public var group: String
+    /// Plural, with its subresource behind a slash.
+    public var resource: String
+    /// Nil for cluster-wide kinds, and for lists over all namespaces.
+    public var namespace: String?
+    public var name: String?
+
+    init?(_ request: APIRequest) {
+        // Discovery, versions and health are open to every authenticated user (ClusterRole system:discovery).
+        guard case .resource(let target) = request.target else { return nil }
+        group = target.group
+        resource = target.subresource.map { "\(target.plural)/\($0)" } ?? target.plural
+        namespace = target.namespace
+        name = target.name
+        switch (request.method, target.name) {
+        case ("GET", nil): verb = request.query.flag("watch") ? "watch" : "list"
+        case ("DELETE", nil): verb = "deletecollection"
+        case ("GET", _), ("HEAD", _): verb = "get"
+        case ("POST", _): verb = "create"
+        case ("PUT", _): verb = "update"
+        case ("PATCH", _): verb = "patch"
+        case ("DELETE", _): verb = "delete"
+        default: verb = request.method.lowercased()
+        }
+    }
+}
+
+extension EmbeddedAPIServer {
+    /// A unix socket on which every request is asked about first: for programs that shall have no more rights than their
+    /// RBAC rules give them. It authorises; it does not authenticate.
+    public struct GuardedSocket: Sendable {
+        /// As ``Configuration/unixSocketPath``.
+        public var path: String
+        /// Called on any thread, once per request.
+        public var allows: @Sendable (APIAccess) -> Bool
+
+        public init(path: String, allows: @escaping @Sendable (APIAccess) -> Bool) {
+            self.path = path
+            self.allows = allows
+        }
+    }
+}

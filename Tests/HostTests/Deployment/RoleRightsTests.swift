@@ -1,0 +1,42 @@
+import Foundation
+import JSONModel
+import Kubernetes
+import Lab
+import Testing
+
+@testable import Host
+
+/// The manager works with exactly the rights that the manifests give it: a verb too few is refused, one too many unused.
+/// The gateway's and the node's rights are held the same way by RolesWithServerTests.
+@Suite("Rights of the roles")
+struct RoleRightsTests {
+    @Test func theManagerUsesItsRightsAndNoOthers() async throws {
+        let rights = try RolePolicy(
+            serviceAccount: "kube-egress-gateway-controller-manager", namespace: ManagerFixture.secretNamespace)
+        try await ManagerFixture.run(rights: rights) { fixture in
+            try await fixture.create("gw-a")
+            let gateway = try await fixture.ready("gw-a")
+            // A Secret that lost half of its pair is mended.
+            let secret = "sgw-\(gateway.metadata.uid)"
+            let half: JSONValue = ["data": ["PublicKey": .null]]
+            try await fixture.client.mergePatch(
+                Secret.self, namespace: ManagerFixture.secretNamespace, name: secret, patch: half)
+            let touched: JSONValue = ["metadata": ["labels": ["touched": "yes"]]]
+            try await fixture.client.mergePatch(
+                StaticGatewayConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a",
+                patch: touched)
+            _ = try await fixture.eventually("the pair is whole") {
+                try await fixture.find(Secret.self, secret, namespace: ManagerFixture.secretNamespace)?
+                    .data["PublicKey"]
+            }
+            try await fixture.client.delete(
+                StaticGatewayConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a")
+            try await fixture.eventually("gw-a is gone") {
+                try await fixture.find(StaticGatewayConfiguration.self, "gw-a") == nil ? () : nil
+            }
+            // Renewed every two seconds.
+            try await fixture.eventually("all rights are used") { rights.unused.isEmpty ? () : nil }
+            #expect(rights.refused.isEmpty, "\(rights.refused)")
+        }
+    }
+}
