@@ -145,4 +145,21 @@ import Testing
                 checked.map(\.reason) == ["PrefixLengthInvalid", "PrefixIDInvalid", "PoolNotFound", "PrefixNotFound"])
         }
     }
+
+    @Test func `a brought prefix that another configuration of the machines has is no drift but a refusal`()
+        async throws
+    {
+        try await withSimulator(.machines()) { _, client in
+            let cloud = try Cloud(client)
+            let id = "\(Self.network)/publicIPPrefixes/mine"
+            _ = try await client.write(
+                "PUT", id, version: ARMTestClient.networkVersion,
+                body: ["location": "labregion", "sku": ["name": "Standard"], "properties": ["prefixLength": 31]])
+            try await cloud.prepare(["u1", "u2"], pool: machinePool)
+            let items = ["u1", "u2"].map { desired($0, prefixID: id, pool: machinePool) }
+            let made = try await cloud.ensure(items)
+            #expect(made.map(\.code) == [.ok, .terminal])
+            #expect(try await cloud.check(items) == made)
+        }
+    }
 }

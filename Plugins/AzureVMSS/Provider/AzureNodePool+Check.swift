@@ -27,12 +27,19 @@ extension AzureNodePool {
                 try parts.check(client.configuration)
                 let refusals = try await refusals(of: members, parts, context)
                 let survey = try await lightSurvey(parts, context)
+                var ready: [(item: ReadyItem, request: PrefixRequest)] = []
                 for member in members {
-                    if let refusal = refusals[member.id] {
-                        results[member.id] = .failed(member.id, refusal)
-                    } else {
-                        results[member.id] = await compare(member, survey, listed, context)
+                    do {
+                        if let refusal = refusals[member.id] { throw refusal }
+                        ready.append(try await found(member, survey, listed, context))
+                    } catch {
+                        results[member.id] = .failed(member.id, ProviderError(error))
                     }
+                }
+                let shared = sharedAddresses(ready.map(\.item), parts)
+                for (item, request) in ready {
+                    results[item.id] =
+                        shared[item.id].map { .failed(item.id, $0) } ?? compare(item, request, survey, listed)
                 }
             } catch {
                 for member in members { results[member.id] = .failed(member.id, ProviderError(error)) }
@@ -56,29 +63,42 @@ extension AzureNodePool {
         return result.merging(try await find(unknown, context)) { _, new in new }
     }
 
-    private func compare(
+    /// The item with the prefixes that are there.
+    ///
+    /// - Throws: ``ProviderError`` that `ensure` would meet.
+    private func found(
         _ item: NodePool.Desired, _ survey: PoolSurvey, _ listed: PrefixKeeper.Listing, _ context: CallContext
-    ) async -> ItemResult<NodePool.Observed> {
-        do {
-            let request = try PrefixRequest(
-                item, poolLength: survey.pool.taggedPrefixLength, cloud: client.configuration)
-            var ready = ReadyItem(item: item)
-            if let id = request.brought {
-                ready.prefix = try await brought(id, request, listed: listed, context)
-            } else if request.length != nil {
-                ready.prefix = prefixes.find(Names.managed(item.id), among: listed)
-            }
-            if request.lengthV6 != nil { ready.prefixV6 = prefixes.find(Names.managedIPv6(item.id), among: listed) }
-            try ready.prefix?.checkRoom(for: survey.members.count)
-            let lines = prefixDrift(item, request, ready, listed) + addressDrift(item, request, survey)
-            let observed = ready.observed(survey.nodes)
-            guard lines.isEmpty else {
-                return .drifted(item.id, Array(lines.prefix(Self.maximumDrift)), try? observed.get())
-            }
-            return observed.itemResult(item.id) { $0 }
-        } catch {
-            return .failed(item.id, ProviderError(error))
+    ) async throws -> (ReadyItem, PrefixRequest) {
+        let request = try PrefixRequest(
+            item, poolLength: survey.pool.taggedPrefixLength, cloud: client.configuration)
+        var ready = ReadyItem(item: item)
+        if let id = request.brought {
+            ready.prefix = try await brought(id, request, listed: listed, context)
+        } else if request.length != nil {
+            ready.prefix = prefixes.find(Names.managed(item.id), among: listed)
         }
+        if request.lengthV6 != nil { ready.prefixV6 = prefixes.find(Names.managedIPv6(item.id), among: listed) }
+        try ready.prefix?.checkRoom(for: survey.members.count)
+        return (ready, request)
+    }
+
+    /// Items that a network interface of a machine cannot take.
+    private func sharedAddresses(_ items: [ReadyItem], _ members: PoolMembers) -> [String: ProviderError] {
+        members.interfaces.reduce(into: [:]) { refusals, interface in
+            let plan = MachinePlan(items, networkInterface: interface, unwanted: [], addresses: addresses)
+            refusals.merge(plan.refusals) { first, _ in first }
+        }
+    }
+
+    private func compare(
+        _ ready: ReadyItem, _ request: PrefixRequest, _ survey: PoolSurvey, _ listed: PrefixKeeper.Listing
+    ) -> ItemResult<NodePool.Observed> {
+        let lines = prefixDrift(ready, request, listed) + addressDrift(ready.item, request, survey)
+        let observed = ready.observed(survey.nodes)
+        guard lines.isEmpty else {
+            return .drifted(ready.id, Array(lines.prefix(Self.maximumDrift)), try? observed.get())
+        }
+        return observed.itemResult(ready.id) { $0 }
     }
 
     /// Differences of one item; schema node-pool-1 allows 1000.
@@ -95,8 +115,9 @@ extension AzureNodePool {
     }
 
     private func prefixDrift(
-        _ item: NodePool.Desired, _ request: PrefixRequest, _ ready: ReadyItem, _ listed: PrefixKeeper.Listing
+        _ ready: ReadyItem, _ request: PrefixRequest, _ listed: PrefixKeeper.Listing
     ) -> [String] {
+        let item = ready.item
         var lines: [String] = []
         for (name, length, prefix) in [
             (Names.managed(item.id), request.brought == nil ? request.length : nil, ready.prefix),
