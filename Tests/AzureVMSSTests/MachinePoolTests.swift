@@ -186,10 +186,11 @@ import Testing
         try await withSimulator(.machines(3)) { simulator, client in
             let cloud = try Cloud(client)
             try await cloud.prepare(["u1"], pool: machinePool)
-            let writes = await simulator.writes
+            let before = await simulator.audit()
             let result = try await cloud.ensure([desired("u1", pool: machinePool)])[0]
             #expect(result.code == .terminal && result.reason == "PrefixExhausted")
-            #expect(await simulator.writes == writes)
+            let after = await simulator.audit()
+            #expect(after[prefixPUT] == nil && after[interfacePUT] == nil, "\(before) \(after)")
             let longer = try await cloud.ensure([desired("u1", length: 30, pool: machinePool)])[0]
             #expect(longer.observed?.nodes.count == 3, "\(longer.message ?? "")")
         }
