@@ -183,16 +183,18 @@ private func put(_ host: ScriptedHost, seconds: Int = 20) async throws -> ARMRes
         #expect(elements.map { $0["name"] } == ["a", "b"] && host.requests.last?.url == next)
     }
 
-    @Test func `a pool of standalone machines is named as such`() async throws {
-        let machine = #"{"value": [{"name": "m", "tags": {"AKS-managed-poolName": "GWPOOL"}}]}"#
+    @Test func `a pool of standalone machines has the unique id of its name as it is typed`() async throws {
+        let machine = #"""
+            {"value": [{"name": "m", "tags": {"AKS-managed-poolName": "TESTGW", "aks-managed-gatewayIPPrefixSize": "30"}}]}
+            """#
         let host = ScriptedHost([
             token, .init(status: 200, body: #"{"value": []}"#), .init(status: 200, body: machine),
         ])
-        let pool = PoolSelector(nodepoolName: "gwpool")
+        let pool = PoolSelector(nodepoolName: "testgw")
         let found = try await PoolDirectory(client: client(host))
-            .find([pool], deadline: host.now().advanced(by: .seconds(20)))
-        let error = #expect(throws: ProviderError.self) { _ = try found[pool]?.get() }
-        #expect(error?.code == .unsupported && error?.message.contains("standalone virtual machines") == true)
+            .find([pool], deadline: host.now().advanced(by: .seconds(20)))[pool]?.get()
+        #expect(found == .machines(MachinePool(name: "testgw", taggedPrefixLength: 30)))
+        #expect(found?.uniqueID == "13ffb2ec-b84e-3e00-8265-06efd5a2f4f2")
     }
 
     @Test func `waits grow, and a Retry-After wins`() {

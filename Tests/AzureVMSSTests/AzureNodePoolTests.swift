@@ -8,45 +8,6 @@ import Lab
 import ProviderKit
 import Testing
 
-private let pool = PoolSelector(nodepoolName: "gwpool")
-
-private func desired(
-    _ id: String, publicIPs: Bool = true, length: Int? = nil, prefixID: String? = nil, pool: PoolSelector = pool
-) -> NodePool.Desired {
-    NodePool.Desired(id: id, pool: pool, publicIPs: publicIPs, prefixLength: length, prefixID: prefixID)
-}
-
-/// Both providers of one cloud; a pool's frontend comes before its addresses, as the manager does it.
-private struct Cloud: Sendable {
-    let host = TestHost()
-    let pools: AzureNodePool
-    let balancer: AzureLoadBalancer
-
-    init(_ client: ARMTestClient) throws {
-        let data = try pluginConfiguration(endpoint: client.endpoint)
-        let configuration = try CloudConfiguration(pluginConfiguration: data)
-        pools = AzureNodePool(client: ARMClient(host: ProviderHost(host), configuration: configuration))
-        balancer = AzureLoadBalancer(client: ARMClient(host: ProviderHost(host), configuration: configuration))
-    }
-
-    func prepare(_ ids: [String]) async throws {
-        let results = try await balancer.ensure(
-            ids.map { .init(id: "lb-\($0)", pool: pool, probe: .init(path: "/gw/\($0)", port: 8082)) }, host.context())
-        #expect(results.map(\.code) == ids.map { _ in .ok })
-    }
-
-    func ensure(_ items: [NodePool.Desired]) async throws -> [ItemResult<NodePool.Observed>] {
-        try await pools.ensure(items, host.context())
-    }
-
-    func remove(_ ids: [String]) async throws -> [ItemResult<Nothing>] {
-        try await pools.remove(ids.map { PoolReference(id: $0, pool: pool) }, host.context())
-    }
-}
-
-private let instancePUT = "VirtualMachineScaleSetVMs_Update"
-private let modelPUT = "VirtualMachineScaleSets_CreateOrUpdate"
-
 /// The provider against the simulator, over HTTP.
 @Suite struct AzureNodePoolTests {
     @Test func `every node gets an address of the pool's own prefix, and the fabric sees it`() async throws {

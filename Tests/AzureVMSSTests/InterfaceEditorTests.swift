@@ -1,15 +1,16 @@
 import AzureARM
+import AzureTestSupport
 import JSONModel
 import ProviderKit
 import Testing
 
 @testable import AzureVMSSProvider
 
-private let pool = ResourceID(
+private let backendPool = ResourceID(
     subscription: "s", resourceGroup: "g", provider: "Microsoft.Network",
     path: ["loadBalancers", "lb", "backendAddressPools", "pool-1"])
 private let subnet = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/v/subnets/gw"
-private let editor = InterfaceEditor(backendPool: pool)
+private let editor = InterfaceEditor(backendPool: backendPool)
 
 private func prefix(_ name: String) -> ResourceID {
     ResourceID(
@@ -17,7 +18,8 @@ private func prefix(_ name: String) -> ResourceID {
 }
 
 private func wanted(_ uid: String, public isPublic: Bool = true) -> WantedAddress {
-    WantedAddress(name: "egressgateway-\(uid)", prefix: isPublic ? prefix("egressgateway-\(uid)") : nil)
+    WantedAddress(
+        name: "egressgateway-\(uid)", publicAddress: isPublic ? .prefix(prefix("egressgateway-\(uid)")) : nil)
 }
 
 /// Two NICs; the second is primary and carries somebody else's secondary ipConfiguration and pool.
@@ -63,7 +65,7 @@ private func pools(_ configurations: [JSONValue]) -> [JSONValue] {
             ],
         ]
         #expect(children(result).last == expected)
-        #expect(pools(result) == [["id": "/subscriptions/s/other"], ["id": .string(pool.description)]])
+        #expect(pools(result) == [["id": "/subscriptions/s/other"], ["id": .string(backendPool.description)]])
     }
 
     @Test func `in private mode there is no public address`() throws {
@@ -121,23 +123,40 @@ private func pools(_ configurations: [JSONValue]) -> [JSONValue] {
     }
 
     @Test func `addresses are read from the primary NIC`() {
-        let addresses = InstanceAddresses(interfaces: [
-            [
-                "properties": [
-                    "primary": true,
-                    "ipConfigurations": [
-                        ["name": "a", "properties": ["primary": true, "privateIPAddress": "10.0.0.4"]],
-                        ["name": "Egressgateway-u", "properties": ["privateIPAddress": "10.0.0.7"]],
-                        ["name": "egressgateway-v", "properties": ["primary": false]],
-                    ],
-                ]
-            ],
-            ["properties": ["ipConfigurations": [["name": "b", "properties": ["privateIPAddress": "10.9.9.9"]]]]],
-        ])
+        let node = PoolNode(
+            name: "n", resource: "r",
+            interfaces: [
+                [
+                    "properties": [
+                        "primary": true,
+                        "ipConfigurations": [
+                            ["name": "a", "properties": ["primary": true, "privateIPAddress": "10.0.0.4"]],
+                            ["name": "Egressgateway-u", "properties": ["privateIPAddress": "10.0.0.7"]],
+                            ["name": "egressgateway-v", "properties": ["primary": false]],
+                        ],
+                    ]
+                ],
+                ["properties": ["ipConfigurations": [["name": "b", "properties": ["privateIPAddress": "10.9.9.9"]]]]],
+            ])
         #expect(
-            addresses.node(named: "n", "egressgateway-u")
+            node.node(for: "u")
                 == .init(nodeName: "n", primaryIP: "10.0.0.4", secondaryIP: "10.0.0.7"))
-        #expect(addresses.node(named: "n", "egressgateway-v") == nil)
-        #expect(addresses.node(named: "n", "b") == nil)
+        #expect(node.node(for: "v") == nil)
+        #expect(!node.hasAddresses(["b"]))
+    }
+}
+
+/// What is wrong with a prefix that a user brings.
+enum PrefixRefusal {
+    static func of(_ body: JSONValue, id: String) throws -> ProviderError? {
+        let cloud = try CloudConfiguration(pluginConfiguration: pluginConfiguration(endpoint: "http://127.0.0.1:1"))
+        let request = try PrefixRequest(desired("u", prefixID: id), poolLength: 31, cloud: cloud)
+        let parsed = try #require(ResourceID(id))
+        do {
+            _ = try request.accept(body, parsed, location: cloud.location)
+            return nil
+        } catch {
+            return ProviderError(error)
+        }
     }
 }

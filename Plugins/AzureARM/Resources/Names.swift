@@ -4,8 +4,8 @@ public enum Names {
     /// Prefix of every ipConfiguration and managed prefix of ours.
     public static let ownPrefix = "egressgateway-"
 
-    public static let poolTag = "aks-managed-poolName"
-    public static let prefixLengthTag = "aks-managed-gatewayIPPrefixSize"
+    /// Ending of the names of what is IPv6, which the Go system does not have.
+    private static let ipv6Ending = "-ipv6"
 
     /// Namespace of the name-based UUIDs of pools of standalone machines.
     static let poolNamespace: [UInt8] = [
@@ -21,9 +21,17 @@ public enum Names {
     /// Whether an ipConfiguration is one of ours.
     public static func isManaged(_ name: String) -> Bool { name.lowercased().hasPrefix(ownPrefix) }
 
+    /// The same for IPv6.
+    public static func managedIPv6(_ uid: String) -> String { managed(uid) + ipv6Ending }
+
+    /// Every name that one configuration's ipConfigurations and prefixes can have.
+    public static func allManaged(_ uid: String) -> [String] { [managed(uid), managedIPv6(uid)] }
+
     /// The UID that a managed name was made from; nil if the name is not one of ours.
     public static func uid(ofManaged name: String) -> String? {
-        isManaged(name) && name.utf8.count > ownPrefix.utf8.count ? String(name.dropFirst(ownPrefix.count)) : nil
+        guard isManaged(name), name.utf8.count > ownPrefix.utf8.count else { return nil }
+        let rest = name.dropFirst(ownPrefix.count)
+        return String(rest.lowercased().hasSuffix(ipv6Ending) ? rest.dropLast(ipv6Ending.count) : rest)
     }
 
     /// Stands for `properties.uniqueId` with pools of standalone machines: the version 3 UUID (RFC 9562 section 5.3) of

@@ -1,46 +1,10 @@
 import JSONModel
 import ProviderKit
 
-/// A gateway pool made of a uniform scale set.
-public struct ScaleSetPool: Sendable, Equatable {
-    public var id: ResourceID
-    /// The scale set as it was read.
-    public var resource: ARMResource
-    /// `properties.uniqueId`: names the frontend and the backend pool.
-    public var uniqueID: String
-
-    /// Length of public prefixes from the pool's tag; nil if it has none.
-    public var taggedPrefixLength: Int? {
-        tag(Names.prefixLengthTag, of: resource.body).flatMap { Int($0) }
-    }
-
-    /// Whether AKS has tagged the scale set as a node pool of a cluster.
-    public var isNodePool: Bool { tag(Names.poolTag, of: resource.body) != nil }
-
-    /// The ipConfigurations of the model's network interfaces.
-    public var modelConfigurations: [JSONValue] {
-        let path = "properties.virtualMachineProfile.networkProfile.networkInterfaceConfigurations"
-        return (resource.body[path]?.elements ?? []).flatMap { $0["properties.ipConfigurations"]?.elements ?? [] }
-    }
-}
-
-/// What became of looking for a pool.
-public enum PoolLookup: Sendable {
-    case found(ScaleSetPool)
-    /// Nothing in the cloud answers to the selector.
-    case missing(ProviderError)
-    case failed(ProviderError)
-
-    /// The pool, or why there is none.
-    public func get() throws -> ScaleSetPool {
-        switch self {
-        case .found(let pool): return pool
-        case .missing(let error), .failed(let error): throw error
-        }
-    }
-}
-
 /// Finds gateway pools: by AKS node pool name (a tag), or by scale set.
+///
+/// A name that both a scale set and standalone machines carry means the scale set. (The Go system's two controllers
+/// disagree about it, upstream behaviour Q-57.)
 public struct PoolDirectory: Sendable {
     private let client: ARMClient
 
@@ -48,19 +12,34 @@ public struct PoolDirectory: Sendable {
         self.client = client
     }
 
+    /// What carries names of pools, each list read only if the ones before do not answer for every selector: listing
+    /// machines is the dearest read of all.
+    private struct Listing {
+        var scaleSets: [JSONValue] = []
+        var machines: [JSONValue] = []
+        var interfaces: [JSONValue] = []
+    }
+
     /// Each selector's pool, or why it has none. One list call serves all selectors by name.
     public func find(
         _ selectors: Set<PoolSelector>, deadline: HostInstant
     ) async throws -> [PoolSelector: PoolLookup] {
-        var result: [PoolSelector: PoolLookup] = [:]
-        let scaleSets = client.configuration.id("Microsoft.Compute", ["virtualMachineScaleSets"])
-        var tagged: [JSONValue] = []
-        if selectors.contains(where: { $0.nodepoolName != nil }) {
-            tagged = try await client.list(scaleSets, version: APIVersion.compute, deadline: deadline)
+        let names = Set(selectors.compactMap(\.nodepoolName))
+        var listing = Listing()
+        if !names.isEmpty {
+            listing.scaleSets = try await list("Microsoft.Compute", "virtualMachineScaleSets", deadline)
+            if let lost = Self.lost(names, listing.scaleSets) {
+                listing.machines = try await list("Microsoft.Compute", "virtualMachines", deadline)
+                // Machines come and go; the network interfaces of a pool stay, and what we put on them.
+                if Self.lost(lost, listing.machines) != nil {
+                    listing.interfaces = try await list("Microsoft.Network", "networkInterfaces", deadline)
+                }
+            }
         }
+        var result: [PoolSelector: PoolLookup] = [:]
         for selector in selectors {
             do {
-                result[selector] = try await find(selector, among: tagged, deadline: deadline)
+                result[selector] = try await find(selector, in: listing, deadline: deadline)
             } catch {
                 result[selector] = .failed(ProviderError(error))
             }
@@ -69,14 +48,24 @@ public struct PoolDirectory: Sendable {
     }
 
     /// Every scale set of our resource group, a gateway pool or not: one list call.
-    public func all(deadline: HostInstant) async throws -> [ScaleSetPool] {
-        let scaleSets = client.configuration.id("Microsoft.Compute", ["virtualMachineScaleSets"])
-        return try await client.list(scaleSets, version: APIVersion.compute, deadline: deadline)
+    public func allScaleSets(deadline: HostInstant) async throws -> [ScaleSetPool] {
+        try await list("Microsoft.Compute", "virtualMachineScaleSets", deadline)
             .compactMap { try? pool(ARMResource(body: $0)) }
     }
 
+    private func list(_ provider: String, _ type: String, _ deadline: HostInstant) async throws -> [JSONValue] {
+        let version = provider == "Microsoft.Network" ? APIVersion.network : APIVersion.compute
+        return try await client.list(client.configuration.id(provider, [type]), version: version, deadline: deadline)
+    }
+
+    /// The names that nothing in the list carries; nil if there are none.
+    private static func lost(_ names: Set<String>, _ resources: [JSONValue]) -> Set<String>? {
+        let lost = names.filter { name in !resources.contains { Tags.isPool(name, $0) } }
+        return lost.isEmpty ? nil : lost
+    }
+
     private func find(
-        _ selector: PoolSelector, among tagged: [JSONValue], deadline: HostInstant
+        _ selector: PoolSelector, in listing: Listing, deadline: HostInstant
     ) async throws -> PoolLookup {
         if let wanted = selector.scaleSet {
             let id = client.configuration.id(
@@ -88,32 +77,27 @@ public struct PoolDirectory: Sendable {
                         .retry, "pool.scaleSet: \(wanted.name) does not exist in resource group \(id.resourceGroup)",
                         reason: .poolNotFound))
             }
-            return .found(try pool(resource))
+            return .found(.scaleSet(try pool(resource)))
         }
         guard let name = selector.nodepoolName, !name.isEmpty else {
             throw ProviderError(.invalid, "pool: one of nodepoolName and scaleSet must be set")
         }
-        if let body = tagged.first(where: { carries(name, $0) }) {
-            return .found(try pool(ARMResource(body: body)))
+        if let body = listing.scaleSets.first(where: { Tags.isPool(name, $0) }) {
+            return .found(.scaleSet(try pool(ARMResource(body: body))))
         }
-        let machines = try await client.list(
-            client.configuration.id("Microsoft.Compute", ["virtualMachines"]), version: APIVersion.compute,
-            deadline: deadline)
-        if machines.contains(where: { carries(name, $0) }) {
-            throw ProviderError(
-                .unsupported,
-                "pool.nodepoolName: \"\(name)\" is made of standalone virtual machines, which are not "
-                    + "supported yet; use a pool of a scale set", reason: .poolUnsupported)
+        let machines = listing.machines.filter { Tags.isPool(name, $0) }
+        guard !machines.isEmpty || listing.interfaces.contains(where: { Tags.isGatewayInterface($0, of: name) }) else {
+            return .missing(
+                ProviderError(
+                    .retry,
+                    "pool.nodepoolName: no scale set or virtual machine in resource group "
+                        + "\(client.configuration.resourceGroup) has the tag \(Tags.pool) \"\(name)\"",
+                    reason: .poolNotFound))
         }
-        return .missing(
-            ProviderError(
-                .retry,
-                "pool.nodepoolName: no scale set in resource group \(client.configuration.resourceGroup) has "
-                    + "the tag \(Names.poolTag) \"\(name)\"", reason: .poolNotFound))
-    }
-
-    private func carries(_ name: String, _ resource: JSONValue) -> Bool {
-        tag(Names.poolTag, of: resource)?.lowercased() == name.lowercased()
+        return .found(
+            .machines(
+                MachinePool(
+                    name: name, taggedPrefixLength: machines.lazy.compactMap(Tags.prefixLength).first)))
     }
 
     private func pool(_ resource: ARMResource) throws -> ScaleSetPool {
@@ -122,9 +106,4 @@ public struct PoolDirectory: Sendable {
         else { throw ProviderError(.retry, "scale set \(resource.body["name"]?.text ?? ""): has no id or uniqueId") }
         return ScaleSetPool(id: id, resource: resource, uniqueID: uniqueID)
     }
-}
-
-/// A tag's value; tag names compare without case.
-private func tag(_ name: String, of resource: JSONValue) -> String? {
-    resource["tags"]?.members?.first { $0.key.lowercased() == name.lowercased() }?.value.text
 }

@@ -2,22 +2,31 @@ import AzureARM
 import JSONModel
 import ProviderKit
 
-/// A secondary address that every instance of a pool shall have.
+/// A secondary address that every node of a pool shall have.
 struct WantedAddress: Sendable, Equatable {
-    /// Name of the ipConfiguration and of its public address configuration.
+    /// Where a public address comes from.
+    enum PublicAddress: Sendable, Equatable {
+        /// Drawn from a prefix by the ipConfiguration itself: instances of scale sets.
+        case prefix(ResourceID)
+        /// A resource of its own: standalone network interfaces.
+        case resource(ResourceID)
+    }
+
+    /// Name of the ipConfiguration, and of its public address configuration.
     var name: String
-    /// Where its public address comes from; nil: it has none.
-    var prefix: ResourceID?
+    var family = NodePool.IPFamily.ipv4
+    /// Nil: it has none.
+    var publicAddress: PublicAddress?
 }
 
-/// Decides, without IO, what the network configuration of a scale set or of an instance must look like. Shapes are
-/// those of the Go system (upstream behaviour section 3.4); other people's NICs, ipConfigurations and pools are not
-/// touched.
+/// Decides, without IO, what the network configuration of a scale set, an instance or a network interface must look
+/// like. Shapes are those of the Go system (upstream behaviour sections 3.4 and 3.5); other people's NICs,
+/// ipConfigurations and pools are not touched.
 struct InterfaceEditor: Sendable {
     /// The load balancer's backend pool that the primary ipConfiguration joins while the NIC has a managed one.
     let backendPool: ResourceID
 
-    private static let children = "properties.ipConfigurations"
+    static let children = "properties.ipConfigurations"
     private static let pools = "properties.loadBalancerBackendAddressPools"
 
     /// - Parameters:
@@ -31,30 +40,36 @@ struct InterfaceEditor: Sendable {
         guard let index = Self.primary(configurations) else {
             throw ProviderError(.retry, "network profile: no network interface configuration is primary")
         }
-        var interface = configurations[index]
+        var result = configurations
+        result[index] = try edit(interface: configurations[index], wanted: wanted, unwanted: unwanted)
+        return result
+    }
+
+    /// The same for one network interface, or one network interface configuration.
+    func edit(interface: JSONValue, wanted: [WantedAddress], unwanted: Set<String>) throws -> JSONValue {
         var children = interface[Self.children]?.elements ?? []
         guard let primary = Self.primary(children), let subnet = children[primary]["properties.subnet.id"] else {
             throw ProviderError(
                 .retry,
-                "network interface configuration \(interface["name"]?.text ?? ""): has no primary "
-                    + "ipConfiguration with a subnet")
+                "network interface \(interface["name"]?.text ?? ""): has no primary ipConfiguration with a subnet")
         }
         let dropped = Set(unwanted.map { $0.lowercased() })
         children.removeAll { dropped.contains($0["name"]?.text?.lowercased() ?? "") }
         for address in wanted {
-            let expected = Self.expected(address, subnet: subnet)
             let old = children.firstIndex { $0["name"]?.text?.lowercased() == address.name.lowercased() }
             if let old {
-                if !Self.isSame(children[old], expected) { children[old] = expected }
+                if !Self.differences(children[old], address, subnet, .stored).isEmpty {
+                    children[old] = Self.expected(address, subnet: subnet)
+                }
             } else {
-                children.append(expected)
+                children.append(Self.expected(address, subnet: subnet))
             }
         }
         if let primary = Self.primary(children) { setMembership(&children, primary) }
-        if children != interface[Self.children]?.elements ?? [] { interface[Self.children] = .array(children) }
-        var result = configurations
-        result[index] = interface
-        return result
+        guard children != interface[Self.children]?.elements ?? [] else { return interface }
+        var interface = interface
+        interface[Self.children] = .array(children)
+        return interface
     }
 
     /// The pool is on the primary ipConfiguration exactly while the NIC has an ipConfiguration of ours: floating IP
@@ -71,61 +86,132 @@ struct InterfaceEditor: Sendable {
     }
 
     /// The primary element; the only one counts as primary, as Azure has it.
-    private static func primary(_ elements: [JSONValue]) -> Int? {
+    static func primary(_ elements: [JSONValue]) -> Int? {
         elements.firstIndex { $0["properties.primary"]?.bool == true } ?? (elements.count == 1 ? 0 : nil)
+    }
+
+    /// The subnet of the primary ipConfiguration.
+    static func subnet(_ children: [JSONValue]) -> ResourceID? {
+        primary(children).flatMap { children[$0]["properties.subnet.id"]?.text }.flatMap(ResourceID.init)
     }
 
     private static func expected(_ address: WantedAddress, subnet: JSONValue) -> JSONValue {
         var value: JSONValue = [
             "name": .string(address.name),
-            "properties": ["primary": false, "privateIPAddressVersion": "IPv4", "subnet": ["id": subnet]],
+            "properties": [
+                "primary": false, "privateIPAddressVersion": .string(address.family.rawValue),
+                "subnet": ["id": subnet],
+            ],
         ]
-        if let prefix = address.prefix {
+        switch address.publicAddress {
+        case .prefix(let prefix):
+            var properties: JSONValue = ["publicIPPrefix": ["id": .string(prefix.description)]]
+            // Of IPv4 the Go system does not say it, and Azure takes it for granted.
+            if address.family == .ipv6 { properties["publicIPAddressVersion"] = "IPv6" }
             value["properties.publicIPAddressConfiguration"] = [
-                "name": .string(address.name),
-                "properties": ["publicIPPrefix": ["id": .string(prefix.description)]],
+                "name": .string(address.name), "properties": properties,
             ]
+        case .resource(let id):
+            value["properties.publicIPAddress"] = ["id": .string(id.description)]
+        case nil: break
         }
         return value
     }
+}
 
-    /// Compares what we set; what Azure filled in beside it does not count.
-    private static func isSame(_ found: JSONValue, _ expected: JSONValue) -> Bool {
-        func id(_ value: JSONValue, _ path: String) -> ResourceID? { value[path]?.text.flatMap(ResourceID.init) }
-        let publicAddress = "properties.publicIPAddressConfiguration"
-        let foundAddress = found[publicAddress].flatMap { $0 == .null ? nil : $0 }
-        return found["properties.primary"]?.bool != true
-            && (found["properties.privateIPAddressVersion"]?.text ?? "IPv4") == "IPv4"
-            && id(found, "properties.subnet.id") == id(expected, "properties.subnet.id")
-            && (foundAddress == nil) == (expected[publicAddress] == nil)
-            && foundAddress?["name"]?.text?.lowercased() == expected["\(publicAddress).name"]?.text?.lowercased()
-            && id(found, "\(publicAddress).properties.publicIPPrefix.id")
-                == id(expected, "\(publicAddress).properties.publicIPPrefix.id")
+// MARK: - Comparing
+
+extension InterfaceEditor {
+    /// What an ipConfiguration is read from.
+    enum View {
+        /// What was asked for: a model, or a network interface of its own.
+        case stored
+        /// The network interface of an instance: public addresses are named by id, and not by where they come from.
+        case effective
+    }
+
+    /// How an ipConfiguration differs from what is wanted; what Azure filled in beside it does not count.
+    private static func differences(
+        _ found: JSONValue, _ wanted: WantedAddress, _ subnet: JSONValue, _ view: View
+    ) -> [Difference] {
+        var all: [Difference] = []
+        func compare(_ property: String, _ found: String?, _ wanted: String?) {
+            guard found?.lowercased() != wanted?.lowercased() else { return }
+            all.append(Difference(property: "properties.\(property)", found: found, wanted: wanted))
+        }
+        func id(_ path: String) -> String? { found["properties.\(path)"]?.text }
+        compare("primary", found["properties.primary"]?.bool == true ? "true" : "false", "false")
+        compare("privateIPAddressVersion", id("privateIPAddressVersion") ?? "IPv4", wanted.family.rawValue)
+        compare("subnet.id", id("subnet.id"), subnet.text)
+        let drawn = "publicIPAddressConfiguration"
+        switch (wanted.publicAddress, view) {
+        case (.prefix(let prefix), .stored):
+            compare("\(drawn).name", id("\(drawn).name"), wanted.name)
+            let path = "\(drawn).properties.publicIPPrefix.id"
+            compare(path, id(path), prefix.description)
+        case (.prefix, .effective):
+            compare(
+                "publicIPAddress", id("publicIPAddress.id").flatMap(ResourceID.init)?.name, wanted.name)
+        case (.resource(let resource), _):
+            compare("publicIPAddress.id", id("publicIPAddress.id"), resource.description)
+        case (nil, _):
+            compare("publicIPAddress.id", id("publicIPAddress.id"), nil)
+            compare("\(drawn).name", id("\(drawn).name"), nil)
+        }
+        return all
+    }
+
+    /// How the ipConfigurations of a network interface differ, as lines for people.
+    ///
+    /// - Parameter resource: whose ipConfigurations they are.
+    func drift(
+        _ children: [JSONValue], of resource: String, wanted: [WantedAddress], unwanted: [String], _ view: View
+    ) -> [String] {
+        guard let primary = Self.primary(children), let subnet = children[primary]["properties.subnet.id"] else {
+            return ["\(resource): has no primary ipConfiguration; wanted: one with a subnet"]
+        }
+        var lines: [String] = []
+        for address in wanted {
+            let name = "\(resource)/ipConfigurations/\(address.name)"
+            guard let found = children.first(where: { $0["name"]?.text?.lowercased() == address.name.lowercased() })
+            else {
+                lines.append("\(name): is missing; wanted: \(address.family.rawValue)\(Self.origin(address))")
+                continue
+            }
+            lines += Self.differences(found, address, subnet, view).map { $0.line(name) }
+        }
+        for name in unwanted where children.contains(where: { $0["name"]?.text?.lowercased() == name.lowercased() }) {
+            lines.append("\(resource)/ipConfigurations/\(name): is there; wanted: nothing")
+        }
+        let joined = children[primary][Self.pools]?.elements ?? []
+        if !wanted.isEmpty, !joined.contains(where: { $0["id"]?.text.flatMap(ResourceID.init) == backendPool }) {
+            let name = "\(resource)/ipConfigurations/\(children[primary]["name"]?.text ?? "")"
+            lines.append(
+                "\(name): \(Self.pools) lacks the pool; wanted: \(backendPool.path.joined(separator: "/")) among them")
+        }
+        return lines
+    }
+
+    private static func origin(_ address: WantedAddress) -> String {
+        switch address.publicAddress {
+        case .prefix(let id): " with an address of \(id.path.joined(separator: "/"))"
+        case .resource(let id): " with \(id.path.joined(separator: "/"))"
+        case nil: ", private"
+        }
     }
 }
 
-/// The private addresses of one instance, read from its NICs.
-struct InstanceAddresses: Sendable, Equatable {
-    var primary: String?
-    /// By lower-case name of the ipConfiguration.
-    var secondary: [String: String] = [:]
+/// One property that is not as it shall be.
+struct Difference: Sendable, Equatable {
+    var property: String
+    var found: String?
+    var wanted: String?
 
-    /// - Parameter interfaces: the NICs of this instance as Azure answers them.
-    init(interfaces: [JSONValue]) {
-        let primaryInterface =
-            interfaces.first { $0["properties.primary"]?.bool == true } ?? (interfaces.count == 1 ? interfaces[0] : nil)
-        for child in primaryInterface?["properties.ipConfigurations"]?.elements ?? [] {
-            guard let address = child["properties.privateIPAddress"]?.text, !address.isEmpty else { continue }
-            if child["properties.primary"]?.bool == true {
-                primary = address
-            } else if let name = child["name"]?.text {
-                secondary[name.lowercased()] = address
-            }
+    /// One line of at most 1024 bytes (schema node-pool-1, `drift`).
+    func line(_ resource: String) -> String {
+        func shown(_ text: String?) -> String {
+            text.map { "\"\(String(decoding: $0.utf8.prefix(300), as: UTF8.self))\"" } ?? "absent"
         }
-    }
-
-    func node(named nodeName: String, _ name: String) -> NodePool.Node? {
-        guard let primary, let secondary = secondary[name.lowercased()] else { return nil }
-        return NodePool.Node(nodeName: nodeName, primaryIP: primary, secondaryIP: secondary)
+        return "\(resource): \(property) is \(shown(found)); wanted: \(shown(wanted))"
     }
 }

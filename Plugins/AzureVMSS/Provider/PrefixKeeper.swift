@@ -2,97 +2,99 @@ import AzureARM
 import JSONModel
 import ProviderKit
 
-/// A public prefix as a pool uses it.
-struct EgressPrefix: Sendable, Equatable {
-    var id: ResourceID
-    /// IPv4 CIDR.
-    var block: String
-    var length: Int
-}
-
-/// Makes, checks and removes public prefixes.
+/// Makes, finds and removes public prefixes.
 struct PrefixKeeper: Sendable {
     let client: ARMClient
+    let addresses: AddressKeeper
+
+    /// The prefixes of our resource group, by lower-case name.
+    typealias Listing = [String: ARMResource]
 
     private var cloud: CloudConfiguration { client.configuration }
 
-    /// The prefixes of our resource group by lower-case name: one call in place of one per configuration.
-    func list(_ context: CallContext) async throws -> [String: ARMResource] {
+    /// One call in place of one per configuration.
+    func list(_ context: CallContext) async throws -> Listing {
         let id = cloud.id("Microsoft.Network", ["publicIPPrefixes"])
         let listed = try await client.list(id, version: APIVersion.network, deadline: context.deadline)
         let named = listed.map { ($0["name"]?.text?.lowercased() ?? "", ARMResource(body: $0)) }
         return Dictionary(named) { first, _ in first }
     }
 
-    /// The managed prefix of one configuration, if it is among those listed and has addresses.
-    func managed(_ uid: String, among listed: [String: ARMResource]) -> EgressPrefix? {
-        listed[Names.managed(uid).lowercased()].flatMap { read($0.body, managedID(uid)) }
+    func id(_ name: String) -> ResourceID { cloud.id("Microsoft.Network", ["publicIPPrefixes", name]) }
+
+    /// A prefix of our resource group, if it is among those listed and has addresses.
+    func find(_ name: String, among listed: Listing) -> EgressPrefix? {
+        listed[name.lowercased()].flatMap { EgressPrefix($0.body, id(name)) }
     }
 
-    private func managedID(_ uid: String) -> ResourceID {
-        cloud.id("Microsoft.Network", ["publicIPPrefixes", Names.managed(uid)])
-    }
-
-    /// The prefix of one configuration: the one the user brings, or a managed one; nil in private mode.
+    /// The item with its prefixes, made where they are missing.
     ///
-    /// - Parameter listed: the prefixes of our resource group as they were a moment ago.
+    /// - Parameters:
+    ///   - nodes: how many addresses each prefix needs.
+    ///   - listed: the prefixes of our resource group as they were a moment ago.
     func ensure(
-        _ item: NodePool.Desired, poolLength: Int?, listed: [String: ARMResource], _ context: CallContext
-    ) async throws -> EgressPrefix? {
-        guard item.publicIPs else { return nil }
-        guard let length = item.prefixLength ?? poolLength else {
-            throw ProviderError(
-                .invalid,
-                "prefixLength: is not set, and the pool has no tag \(Names.prefixLengthTag); one of them must "
-                    + "be in 28..31", reason: .poolTagMissing)
+        _ item: NodePool.Desired, _ request: PrefixRequest, nodes: Int, listed: Listing, _ context: CallContext
+    ) async throws -> ReadyItem {
+        var ready = ReadyItem(item: item)
+        guard let length = request.length else { return ready }
+        if let id = request.brought {
+            ready.prefix = try await brought(id, request, listed: listed, context)
+        } else {
+            let name = Names.managed(item.id)
+            // A prefix that is there is used whatever its length: its addresses are known to partners.
+            try find(name, among: listed)?.checkRoom(for: nodes)
+            if find(name, among: listed) == nil { try Self.checkRoom(length, nodes) }
+            ready.prefix = try await managed(name, length, .ipv4, listed: listed, context)
         }
-        guard (28...31).contains(length) else {
-            throw ProviderError(
-                .invalid, "prefixLength: \(length) is not in 28..31", reason: .prefixLengthInvalid)
+        try ready.prefix?.checkRoom(for: nodes)
+        if let length = request.lengthV6 {
+            ready.prefixV6 = try await managed(Names.managedIPv6(item.id), length, .ipv6, listed: listed, context)
+            try ready.prefixV6?.checkRoom(for: nodes)
         }
-        if let given = item.prefixID, !given.isEmpty { return try await brought(given, length, context) }
-        let first = FirstValue(listed[Names.managed(item.id).lowercased()])
-        return try await retryingConflicts(host: context.host, deadline: context.deadline) {
-            try await managed(item.id, length, first, context)
-        }
+        return ready
     }
 
-    /// A prefix of the user's: it must be in our subscription and as long as the pool's.
-    private func brought(_ text: String, _ length: Int, _ context: CallContext) async throws -> EgressPrefix {
-        guard let id = ResourceID(text), id.type == "publicipprefixes", id.provider.lowercased() == "microsoft.network"
-        else {
-            throw ProviderError(
-                .invalid,
-                "prefixID: \"\(text)\" must have the form /subscriptions/SUBSCRIPTION/resourceGroups/GROUP"
-                    + "/providers/Microsoft.Network/publicIPPrefixes/NAME", reason: .prefixIDInvalid)
+    /// What would be made too small is told before it is made.
+    private static func checkRoom(_ length: Int, _ nodes: Int) throws {
+        guard nodes > 1 << (32 - length) else { return }
+        throw ProviderError(
+            .terminal,
+            "prefixLength: a prefix of length \(length) has \(1 << (32 - length)) addresses; the pool has \(nodes) "
+                + "nodes, and each needs one", reason: .prefixExhausted)
+    }
+
+    /// The prefix that the user brings: it must be there and fit.
+    func brought(
+        _ id: ResourceID, _ request: PrefixRequest, listed: Listing, _ context: CallContext
+    ) async throws -> EgressPrefix {
+        let isOurs = id == self.id(id.name)
+        let found: JSONValue?
+        if isOurs, let known = listed[id.name.lowercased()] {
+            found = known.body
+        } else {
+            found = try await client.get(id, version: APIVersion.network, deadline: context.deadline)?.body
         }
-        guard id.subscription.lowercased() == cloud.subscriptionID.lowercased() else {
-            throw ProviderError(
-                .invalid, "prefixID: subscription \(id.subscription) is not the gateway's own, \(cloud.subscriptionID)",
-                reason: .foreignSubscription)
-        }
-        guard let resource = try await client.get(id, version: APIVersion.network, deadline: context.deadline) else {
+        guard let found else {
             throw ProviderError(
                 .retry, "prefixID: public IP prefix \(id.name) does not exist in resource group \(id.resourceGroup)",
                 reason: .prefixNotFound)
         }
-        guard let prefix = read(resource.body, id) else {
-            throw ProviderError(.retry, "prefixID: public IP prefix \(id.name) has no addresses yet")
-        }
-        guard prefix.length == length else {
-            throw ProviderError(
-                .invalid, "prefixID: public IP prefix \(id.name) has length \(prefix.length); the pool needs \(length)",
-                reason: .prefixLengthInvalid)
-        }
-        return prefix
+        return try request.accept(found, id, location: cloud.location)
     }
 
-    /// The managed prefix, made if it is missing. An existing one is used whatever its length: its addresses are known
-    /// to partners.
     private func managed(
-        _ uid: String, _ length: Int, _ first: FirstValue<ARMResource?>, _ context: CallContext
+        _ name: String, _ length: Int, _ family: NodePool.IPFamily, listed: Listing, _ context: CallContext
     ) async throws -> EgressPrefix {
-        let id = managedID(uid)
+        let first = FirstValue(listed[name.lowercased()])
+        return try await retryingConflicts(host: context.host, deadline: context.deadline) {
+            try await make(id(name), length, family, first, context)
+        }
+    }
+
+    private func make(
+        _ id: ResourceID, _ length: Int, _ family: NodePool.IPFamily, _ first: FirstValue<ARMResource?>,
+        _ context: CallContext
+    ) async throws -> EgressPrefix {
         let old: ARMResource?
         if let known = await first.take() {
             old = known
@@ -100,7 +102,7 @@ struct PrefixKeeper: Sendable {
             old = try await client.get(id, version: APIVersion.network, deadline: context.deadline)
         }
         if let old, !old.hasFailed {
-            guard let prefix = read(old.body, id) else {
+            guard let prefix = EgressPrefix(old.body, id) else {
                 throw ProviderError(.conflict, "public IP prefix \(id.name) is being written by somebody else")
             }
             return prefix
@@ -110,39 +112,55 @@ struct PrefixKeeper: Sendable {
             id,
             [
                 "location": .string(cloud.location), "sku": ["name": "Standard", "tier": "Regional"],
-                "properties": ["prefixLength": .integer(Int64(length)), "publicIPAddressVersion": "IPv4"],
+                "properties": [
+                    "prefixLength": .integer(Int64(length)), "publicIPAddressVersion": .string(family.rawValue),
+                ],
             ], version: APIVersion.network, replacing: old, deadline: context.deadline)
-        guard let prefix = read(made.body, id) else {
+        guard let prefix = EgressPrefix(made.body, id) else {
             throw ProviderError(.retry, "public IP prefix \(id.name) has no addresses yet")
         }
         return prefix
     }
 
-    /// Removes the managed prefix of one configuration, if there is one.
+    // MARK: - Remove
+
+    /// Removes managed prefixes, if they are there, each after the addresses that we made of it (upstream behaviour
+    /// section 3.3).
     ///
     /// - Parameter listed: the prefixes of our resource group as they were a moment ago; one that is not among them is
     ///   not asked for.
-    func remove(_ uid: String, listed: [String: ARMResource], _ context: CallContext) async throws {
-        let id = managedID(uid)
-        guard listed[id.name.lowercased()] != nil else { return }
+    func remove(_ names: [String], listed: Listing, _ context: CallContext) async throws {
+        for name in names where listed[name.lowercased()] != nil {
+            try await remove(id(name), context)
+        }
+    }
+
+    private func remove(_ id: ResourceID, _ context: CallContext) async throws {
         try await retryingConflicts(host: context.host, deadline: context.deadline) {
-            guard let old = try await client.get(id, version: APIVersion.network, deadline: context.deadline) else {
+            guard var old = try await client.get(id, version: APIVersion.network, deadline: context.deadline) else {
                 return
+            }
+            let made = Self.addressResources(of: old.body, prefix: id.name)
+            for name in made { try await addresses.remove(name, context) }
+            if !made.isEmpty {
+                // Its etag has changed with the addresses.
+                guard let fresh = try await client.get(id, version: APIVersion.network, deadline: context.deadline)
+                else { return }
+                old = fresh
             }
             context.host.log(.info, "deleting public IP prefix", ["prefix": id.name])
             try await client.delete(id, version: APIVersion.network, replacing: old, deadline: context.deadline)
         }
     }
 
-    /// A prefix by its id; nil if it is not there or has no addresses.
-    func get(_ id: ResourceID, _ context: CallContext) async throws -> EgressPrefix? {
-        try await client.get(id, version: APIVersion.network, deadline: context.deadline).flatMap { read($0.body, id) }
-    }
-
-    private func read(_ body: JSONValue, _ id: ResourceID) -> EgressPrefix? {
-        guard let block = body["properties.ipPrefix"]?.text, let length = body["properties.prefixLength"]?.int,
-            body["properties.provisioningState"]?.text != "Deleting"
-        else { return nil }
-        return EgressPrefix(id: id, block: block, length: length)
+    /// The public address resources of a prefix that carry a name that we give. Addresses of instances go with their
+    /// ipConfigurations and are no resources.
+    private static func addressResources(of body: JSONValue, prefix: String) -> [String] {
+        (body["properties.publicIPAddresses"]?.elements ?? []).compactMap { reference in
+            guard let id = reference["id"]?.text.flatMap(ResourceID.init), id.type == "publicipaddresses",
+                id.name.lowercased().hasPrefix("\(prefix.lowercased())-")
+            else { return nil }
+            return id.name
+        }
     }
 }

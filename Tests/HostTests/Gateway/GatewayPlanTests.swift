@@ -30,6 +30,18 @@ struct GatewayPlanTests {
         #expect(server.peers.map(\.publicKey) == [Fixture.key(2), Fixture.key(3)])
     }
 
+    @Test("a standalone machine is known by its primary address, since its network interface is what is listed")
+    func standaloneMachine() throws {
+        let machines = [Fixture.machines("gw-a", node: "gateway-1-nic")]
+        func plan(_ addresses: Set<String>) -> GatewayPlan {
+            GatewayPlan(
+                nodeName: "gateway-1", nodeAddresses: addresses, configurations: [Fixture.configuration("gw-a")],
+                machines: machines, endpoints: [])
+        }
+        #expect(plan(["10.243.0.5"]).servers.first?.secondaryAddress == IPAddress("10.243.0.7"))
+        #expect(plan([]).servers.isEmpty && plan(["10.243.0.7"]).servers.isEmpty)
+    }
+
     @Test("a configuration that is not complete, leaves or is elsewhere does not apply")
     func notApplying() {
         var incomplete: [StaticGatewayConfiguration] = []

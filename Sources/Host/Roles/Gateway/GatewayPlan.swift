@@ -46,16 +46,23 @@ struct GatewayPlan: Sendable, Equatable {
 
 extension GatewayPlan {
     /// A configuration applies to this node exactly if its GatewayVMConfiguration lists the node with both addresses,
-    /// it is ready and it is not being deleted.
+    /// it is ready and it is not being deleted. A standalone machine is listed by its network interface's name (upstream
+    /// behaviour section 1.3), and known by its primary address.
+    ///
+    /// - Parameter nodeAddresses: the node's own addresses, as its Node object has them.
     init(
-        nodeName: String, configurations: [StaticGatewayConfiguration], machines: [GatewayVMConfiguration],
+        nodeName: String, nodeAddresses: Set<String> = [], configurations: [StaticGatewayConfiguration],
+        machines: [GatewayVMConfiguration],
         endpoints: [PodEndpoint]
     ) {
         var profiles: [String: GatewayVMProfile] = [:]
         for machine in machines where machine.metadata.deletionTimestamp == nil {
-            profiles[machine.qualifiedName] = machine.status?.gatewayVMProfiles.first {
-                $0.nodeName.lowercased() == nodeName.lowercased() && !$0.primaryIP.isEmpty && !$0.secondaryIP.isEmpty
+            let listed = (machine.status?.gatewayVMProfiles ?? []).filter {
+                !$0.primaryIP.isEmpty && !$0.secondaryIP.isEmpty
             }
+            profiles[machine.qualifiedName] =
+                listed.first { $0.nodeName.lowercased() == nodeName.lowercased() }
+                ?? listed.first { nodeAddresses.contains($0.primaryIP) }
         }
         var builder = Builder()
         for configuration in configurations.sorted(by: Self.isOlder) where configuration.isReadyToServe {

@@ -99,11 +99,12 @@ public struct GatewayRole: Service {
                 try await configurations.store.waitUntilSynced()
                 try await machines.store.waitUntilSynced()
                 try await endpoints.store.waitUntilSynced()
+                let addresses = try await ownAddresses()
                 signal.raise()
                 try await reconcileForEver(signal) {
                     GatewayPlan(
-                        nodeName: nodeName, configurations: configurations.store.all, machines: machines.store.all,
-                        endpoints: endpoints.store.all)
+                        nodeName: nodeName, nodeAddresses: addresses, configurations: configurations.store.all,
+                        machines: machines.store.all, endpoints: endpoints.store.all)
                 }
             }
             group.addTask {
@@ -116,6 +117,21 @@ public struct GatewayRole: Service {
             }
             defer { group.cancelAll() }
             try await group.next()
+        }
+    }
+
+    /// The node's internal addresses; none if it has no Node object. They stay for as long as the node is there.
+    private func ownAddresses() async throws -> Set<String> {
+        while true {
+            do {
+                let node = try await client.get(Node.self, name: nodeName)
+                return Set((node.status?.addresses ?? []).filter { $0.type == "InternalIP" }.map(\.address))
+            } catch let error as KubernetesError where error.code == .notFound {
+                return []
+            } catch let error as KubernetesError {
+                logger.warning("cannot read the Node", metadata: ["error": .string(String(describing: error))])
+                try await Task.sleep(for: .seconds(2))
+            }
         }
     }
 
