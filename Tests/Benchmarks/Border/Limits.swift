@@ -30,7 +30,7 @@ struct Limit {
                 measured: ratio(.process, .items, to: .process), bound: 500),
             Limit(
                 claim: "a single call in process, in direct calls with the border's JSON",
-                measured: ratio(.inProcess, .single, to: .coded), bound: 15),
+                measured: ratio(.inProcess, .single, to: .coded), bound: 30),
             Limit(
                 claim: "a single call to a child process, in calls in process",
                 measured: ratio(.process, .single, to: .inProcess), bound: 20),
