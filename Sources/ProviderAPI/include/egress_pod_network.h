@@ -13,6 +13,10 @@
  *                              "excludedCIDRs": [CIDR], "exceptionCIDRs": [CIDR]}]}
  *         result   {"items": [ITEM + "observed": {"routes": [{"destination": CIDR, "gateway"?: address}]}]}
  * remove  request  {"items": [{"id", "namespace": path, "interface", "tunnelLink"}]}
+ * check   request  as ensure's
+ *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
+ * prune   request  {"items": as remove's, all that shall exist, "namespaces": [path]}
+ *                  Undoes what this provider did in these namespaces and is not listed.
  * status  as ensure's result, read from the kernel; request as remove.
  *
  * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error

@@ -16,6 +16,8 @@
  *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form"}]}
  *                  A pod end makes its own key pair, keeps it while the link lives, and returns the public half.
  * remove  request  {"items": [{"id", "namespace": path, "link": name}]}
+ * check   request  as ensure's
+ *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
  * prune   request  {"items": [{"id", "namespace": path, "link": name}], "namespaces": [path]}
  *                  Removes links of this provider in these namespaces that are not listed.
  * status  request  {"items": [{"id", "namespace": path, "link": name}]}
