@@ -206,9 +206,9 @@ private func changing(
         let upper = LoadBalancerItem(id: name, poolID: poolID, probe: .init(path: "/gw/\(name)", port: 8082))
         let body = try loadBalancer([upper])
         #expect(editor.prune(keeping: [name.lowercased()], limit: 10, in: body) == LoadBalancerPrune())
-        #expect(LoadBalancerEditor.isUUID(name))
+        #expect(Names.isUUID(name))
         for text in ["", "uid-1", "ABCDEF00-0000-4000-8000-00000000000", "GBCDEF00-0000-4000-8000-000000000001"] {
-            #expect(!LoadBalancerEditor.isUUID(text), "\(text)")
+            #expect(!Names.isUUID(text), "\(text)")
         }
     }
 }

@@ -65,10 +65,8 @@ import Testing
             var config = try JSONValue(json: pluginConfiguration(endpoint: client.endpoint))
             config = [
                 "config": config, "http": ["forward": [.string(client.endpoint)]],
-                "capabilities": .object([capability: AzureItems.of(capability)]),
+                "capabilities": .object([capability: AzureItems.withPrune(capability)]),
             ]
-            // AzureLB prunes only rules that are named by a UID, which these items are not.
-            if capability == "node-pool/1" { config["capabilities"] = .object([capability: AzureItems.withPrune]) }
             try await check(plugin, config)
         }
     }
@@ -164,7 +162,9 @@ private enum TunnelItems {
     }
 
     private static func end(_ namespace: String, _ port: Int64) -> JSONValue {
-        let peer: JSONValue = ["id": "peer", "publicKey": .string(publicKey), "allowedIPs": ["10.1.0.5/32"]]
+        let peer: JSONValue = [
+            "id": "peer", "publicKey": .string(publicKey), "allowedIPs": [.string("10.1.0.\(port % 256)/32")],
+        ]
         return [
             "id": .string("gateway-\(port)"), "namespace": .string(namespace), "link": .string("wg-\(port)"),
             "addresses": ["fe80::1/64"],
@@ -175,19 +175,21 @@ private enum TunnelItems {
 
 /// Items for the scale set of the simulator.
 private enum AzureItems {
-    /// Items of node-pool/1 with the case of `prune`, whose scope is the resource group.
-    static var withPrune: JSONValue {
-        var items = of("node-pool/1")
+    /// Items with the case of `prune`, whose scope is the resource group. Named by UIDs: nothing else is pruned.
+    static func withPrune(_ capability: String) -> JSONValue {
+        var items = of(capability)
         items["prune"] = [:]
         return items
     }
 
     static func of(_ capability: String) -> JSONValue {
         [
-            "items": .array(["a", "b"].map { item(capability, $0, "gwpool") }),
+            "items": .array(["a", "b"].map { item(capability, uid($0), "gwpool") }),
             "invalidItems": [item(capability, "x", "none")],
         ]
     }
+
+    private static func uid(_ digit: String) -> String { "00000000-0000-4000-8000-00000000000\(digit)" }
 
     private static func item(_ capability: String, _ id: String, _ pool: String) -> JSONValue {
         var item: JSONValue = ["id": .string(id), "pool": ["nodepoolName": .string(pool)]]

@@ -27,6 +27,14 @@ public enum Names {
     /// Every name that one configuration's ipConfigurations and prefixes can have.
     public static func allManaged(_ uid: String) -> [String] { [managed(uid), managedIPv6(uid)] }
 
+    /// The form of RFC 9562 section 4: 8, 4, 4, 4 and 12 hexadecimal digits. A UID that Kubernetes gives has it; what a
+    /// person names rarely has.
+    public static func isUUID(_ text: String) -> Bool {
+        let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+        return groups.map(\.utf8.count) == [8, 4, 4, 4, 12]
+            && groups.allSatisfy { $0.allSatisfy { $0.isASCII && $0.isHexDigit } }
+    }
+
     /// The UID that a managed name was made from; nil if the name is not one of ours.
     public static func uid(ofManaged name: String) -> String? {
         guard isManaged(name), name.utf8.count > ownPrefix.utf8.count else { return nil }

@@ -15,14 +15,20 @@ public struct ResourceID: Sendable, Hashable, CustomStringConvertible {
         self.path = path
     }
 
-    /// Nil unless `text` has the shape of a resource id.
+    /// Nil unless `text` has the shape of a resource id. Part of a request's path, it must not hold what means something
+    /// else there: an escape, a query, a step upwards. No name in Azure does.
     public init?(_ text: String) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
         guard parts.count >= 9, parts.count % 2 == 1, parts[0].isEmpty, !parts.dropFirst().contains(""),
             parts[1].lowercased() == "subscriptions", parts[3].lowercased() == "resourcegroups",
-            parts[5].lowercased() == "providers"
+            parts[5].lowercased() == "providers", !text.utf8.contains(where: Self.isSpecial),
+            !parts.contains("."), !parts.contains("..")
         else { return nil }
         self.init(subscription: parts[2], resourceGroup: parts[4], provider: parts[6], path: Array(parts[7...]))
+    }
+
+    private static func isSpecial(_ byte: UInt8) -> Bool {
+        byte <= 0x20 || byte == 0x7F || "%?#\\".utf8.contains(byte)
     }
 
     /// The innermost name.

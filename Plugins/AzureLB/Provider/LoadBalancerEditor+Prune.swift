@@ -34,14 +34,14 @@ extension LoadBalancerEditor {
     private func ownItems(in draft: LoadBalancerDraft) -> [String] {
         var seen = Set<String>()
         return (draft.rules.elements + draft.probes.elements).compactMap { $0["name"]?.text }.filter { name in
-            guard Self.isUUID(name), seen.insert(name.lowercased()).inserted else { return false }
+            guard Names.isUUID(name), seen.insert(name.lowercased()).inserted else { return false }
             return isOwn(probe: draft.probes[name]) || isOwn(rule: draft.rules[name])
         }
     }
 
     private func isOwn(probe: JSONValue?) -> Bool {
         guard let path = probe?["properties.requestPath"]?.text, path.hasPrefix("/gw/") else { return false }
-        return Self.isUUID(String(path.dropFirst(4)))
+        return Names.isUUID(String(path.dropFirst(4)))
     }
 
     private func isOwn(rule: JSONValue?) -> Bool {
@@ -51,13 +51,6 @@ extension LoadBalancerEditor {
             let frontend = rule["properties.frontendIPConfiguration.id"]?.text.flatMap(ResourceID.init),
             let pool = rule["properties.backendAddressPool.id"]?.text.flatMap(ResourceID.init)
         else { return false }
-        return frontend.name.lowercased() == pool.name.lowercased() && Self.isUUID(pool.name)
-    }
-
-    /// The form of RFC 9562 section 4: 8, 4, 4, 4 and 12 hexadecimal digits.
-    static func isUUID(_ text: String) -> Bool {
-        let groups = text.split(separator: "-", omittingEmptySubsequences: false)
-        return groups.map(\.utf8.count) == [8, 4, 4, 4, 12]
-            && groups.allSatisfy { $0.allSatisfy { $0.isASCII && $0.isHexDigit } }
+        return frontend.name.lowercased() == pool.name.lowercased() && Names.isUUID(pool.name)
     }
 }

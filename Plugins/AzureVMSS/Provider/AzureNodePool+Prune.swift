@@ -80,10 +80,13 @@ struct PrunePlan: Sendable, Equatable {
         addresses listed: AddressKeeper.Listing, interfaces: [JSONValue]
     ) {
         let kept = Set(kept.map { $0.lowercased() })
-        var found = Set(surveys.flatMap(\.managedUIDs)).filter { !kept.contains($0.lowercased()) }
+        // A name of our form without a UID is a person's, whatever it begins with.
+        var found = Set(surveys.flatMap(\.managedUIDs)).filter {
+            Names.isUUID($0) && !kept.contains($0.lowercased())
+        }
         let lower = Set(found.map { $0.lowercased() })
         for (name, prefix) in prefixes {
-            guard let uid = Names.uid(ofManaged: name), !kept.contains(uid), !lower.contains(uid),
+            guard let uid = Names.uid(ofManaged: name), Names.isUUID(uid), !kept.contains(uid), !lower.contains(uid),
                 !Self.isUsed(prefix.body, name, surveys)
             else { continue }
             found.insert(uid)

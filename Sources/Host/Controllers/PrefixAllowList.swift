@@ -79,9 +79,14 @@ struct PrefixName {
             (0, ""), (1, "subscriptions"), (3, "resourcegroups"), (5, "providers"), (6, "microsoft.network"),
             (7, "publicipprefixes"),
         ]
-        guard parts.count == 9, !parts.dropFirst().contains(""), fixed.allSatisfy({ parts[$0] == $1 }) else {
-            return nil
+        // Azure's names have no others; an escape or a step upwards would name something else than it seems to.
+        let isPlain = id.unicodeScalars.allSatisfy { scalar in
+            scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar))
+                || "/-._()".unicodeScalars.contains(scalar)
         }
+        guard parts.count == 9, isPlain, !parts.dropFirst().contains(""), !parts.contains("."), !parts.contains(".."),
+            fixed.allSatisfy({ parts[$0] == $1 })
+        else { return nil }
         group = parts[4]
         name = parts[8]
     }

@@ -24,8 +24,10 @@
  *
  *   verb    where  code      when                                                 the caller
  *   ensure  item   invalid   a name or CIDR is wrong                              waits until the item changes
- *   ensure  item   retry     namespace, interface or tunnel link are not there    calls again with growing delay
- *   ensure  item   terminal  this node cannot make such rules                     tells a person
+ *   ensure  item   retry     the tunnel link is not there, or not up              calls again with growing delay
+ *   all but item   terminal  namespace or interface are gone, or there is no      forgets the pod, or tells a
+ *    remove                  ordinary default route; this node cannot do it       person
+ *   status  item   retry     an attachment is not whole                           calls ensure
  *   remove  item   ok        the namespace is gone                                goes on
  *   check   item   conflict  the pod differs; "drift" says where                  calls ensure
  *   status  item   ok        the pod has no attachment: without "observed"        goes on

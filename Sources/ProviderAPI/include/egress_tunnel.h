@@ -13,7 +13,7 @@
  *                              "gateway"?: {"port", "privateKey", "peers": [{"id", "publicKey", "allowedIPs":
  *                              [CIDR]}]}, "pod"?: {"endpoint": {"address", "port"}, "gatewayPublicKey"}}]}
  *                  Exactly one of "gateway" and "pod". "peers" is the full set: others are removed.
- *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form"}]}
+ *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "encrypted"?: bool}]}
  *                  A pod end makes its own key pair, keeps it while the link lives, and returns the public half.
  * remove  request  {"items": [{"id", "namespace": path, "link": name}]}
  * check   request  as ensure's
@@ -21,8 +21,8 @@
  * prune   request  {"items": [{"id", "namespace": path, "link": name}], "namespaces": [path]}
  *                  Removes links of this provider in these namespaces that are not listed.
  * status  request  {"items": [{"id", "namespace": path, "link": name}]}
- *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "peers": [{"publicKey",
- *                   "lastHandshakeSeconds"?, "receivedBytes", "sentBytes"}]}]}
+ *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "encrypted"?: bool, "peers":
+ *                   [{"publicKey", "lastHandshakeSeconds"?, "receivedBytes", "sentBytes"}]}]}
  *
  * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
  * rows beside those of egp_verb; "item" is an item's own code, "call" the whole completion's:

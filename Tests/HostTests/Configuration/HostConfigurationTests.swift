@@ -57,7 +57,7 @@ import Testing
             manager: { gatewayProbePort: 70000 }
             """)
         #expect(found.count == 6)
-        #expect(found.contains { $0.contains("nodeName is missing; the role gateway needs") })
+        #expect(found.contains { $0.contains("nodeName is missing, as is the environment variable MY_NODE_NAME; ") })
         #expect(found.contains { $0.contains("line 2: logLevel is \"loud\"; allowed are trace") })
         #expect(found.contains { $0.contains("line 3: colour is unknown; known fields are") })
         #expect(found.contains { $0.contains("plugins[0].name is missing") })

@@ -74,7 +74,8 @@ final class RolePolicy: Sendable {
     var refused: Set<APIAccess> { asked.withLock(\.refused) }
 
     /// Rights that nobody asked for, as "verb group/resource"; but for what no server of the tests asks: owners'
-    /// finalizers (an admission plugin's question), and the API group of events that is not the one in use.
+    /// finalizers (an admission plugin's question), the API group of events that is not the one in use, and `list` of
+    /// what is watched: it takes the place of a streaming list where a server has none.
     var unused: [String] {
         let all = rules.flatMap { rule in
             rule.groups.flatMap { group in
@@ -84,7 +85,10 @@ final class RolePolicy: Sendable {
             }
         }
         let used = asked.withLock(\.used)
-        return Set(all).subtracting(used).filter { !$0.contains("events.k8s.io/") }.sorted()
+        return Set(all).subtracting(used).filter { right in
+            let isFallback = right.hasPrefix("list ") && used.contains("watch " + right.dropFirst("list ".count))
+            return !isFallback && !right.contains("events.k8s.io/")
+        }.sorted()
     }
 
     private static func text(_ rule: Rule, _ group: String, _ resource: String, _ verb: String) -> String {

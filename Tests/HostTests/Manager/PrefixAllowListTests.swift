@@ -41,6 +41,13 @@ import Testing
         #expect(PrefixAllowList().refusal(of: Self.id("", "p"), in: "team-a") != nil)
     }
 
+    /// Such a name would get past the comparison and mean another resource to the server.
+    @Test(arguments: ["%65gressgateway-old", "..%2f..", "..", "p?x=y", "p#f", "p q"])
+    func anEscapeNamesNoPrefix(name: String) {
+        #expect(list.refusal(of: Self.id("own", name), in: "team-a") != nil)
+        #expect(list.refusal(of: Self.id("common", name), in: "team-a") != nil)
+    }
+
     @Test func theListIsReadFromTheManagersSection() throws {
         let text = """
             role: manager

@@ -1,3 +1,4 @@
+import FoundationEssentials
 import Kubernetes
 import ProviderKit
 import Reconcile
@@ -154,7 +155,10 @@ struct ObjectReview<Object: ProvidedObject>: Sendable {
         guard settings.drift.pruneSeconds > 0 else { return CloudPlan(entries: [], asDesired: 0) }
         do {
             let known = Set(found.map { $0.metadata.uid.lowercased() })
-            let strays = try await capability.status([]).filter { !known.contains($0.id.lowercased()) }
+            // As the providers' prune: what is named by no UID is a person's.
+            let strays = try await capability.status([]).filter {
+                UUID(uuidString: $0.id) != nil && !known.contains($0.id.lowercased())
+            }
             return CloudPlan(
                 entries: strays.map { stray in
                     CloudPlan.Entry(
