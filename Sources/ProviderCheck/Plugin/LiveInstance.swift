@@ -37,7 +37,7 @@ final class LiveInstance: @unchecked Sendable {
     private var isDestroyed = false
 
     /// The host ends the wait for callbacks of its own after so long.
-    private static let settleLimit = Duration.seconds(10)
+    private static let settleLimit = Duration.seconds(10 * CheckLimits.patience)
 
     init(host: RawHost, provider: egp_provider, pointer: OpaquePointer) {
         self.host = host
@@ -85,7 +85,8 @@ final class LiveInstance: @unchecked Sendable {
         _ verb: egp_verb, _ what: String, _ request: Data, items: [String] = [], options: CallOptions = CallOptions()
     ) throws(CheckError) -> Answer {
         let (pending, code, time) = begin(verb, what, request, items: items, options: options)
-        return try finish(pending, code, time, limit: options.limit ?? options.deadline + .seconds(2))
+        return try finish(
+            pending, code, time, limit: options.limit ?? options.deadline + .seconds(2 * CheckLimits.patience))
     }
 
     /// Calls a verb and does not wait.

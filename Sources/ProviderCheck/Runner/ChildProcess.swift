@@ -23,7 +23,8 @@ struct ChildProcess {
 
     static func run(_ options: CheckOptions, _ checkCase: CheckCase) throws(CheckError) -> End {
         let child = try ChildProcess(options, checkCase)
-        return child.watch(until: ContinuousClock.now + checkCase.timeLimit, limit: checkCase.timeLimit)
+        let limit = checkCase.timeLimit * Int(CheckLimits.patience)
+        return child.watch(until: ContinuousClock.now + limit, limit: limit)
     }
 
     private init(_ options: CheckOptions, _ checkCase: CheckCase) throws(CheckError) {
