@@ -16,6 +16,7 @@
  * check   request  as ensure's
  *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
  * prune   request  as remove's; the items are all that shall exist
+ *         result   {"items": [ITEM]}: what was removed, or was to be and was not
  * status  request  as remove's; an empty list asks for all that the provider knows
  *         result   as ensure's; an item that does not exist is "ok" without "observed"
  *
@@ -30,6 +31,8 @@
  *   ensure, check  item   invalid    the pool does not exist, or has no nodes     waits until pool or item changes
  *   ensure         item   terminal   all 1000 ports are taken                     tells a person; tries again rarely
  *   check          item   conflict   the world differs; "drift" says where        calls ensure
+ *   remove, status item   ok         there is no such item (status: no observed)  goes on
+ *   prune          item   retry      it was left: too much for one call           calls again later
  *   ensure         item   conflict   somebody else wrote at the same moment       calls again soon
  *   all            any    throttled  the cloud asked for less                     waits retryAfterMilliseconds
  *   all            any    retry      no answer, a failed operation                calls again with growing delay

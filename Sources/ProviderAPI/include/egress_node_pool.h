@@ -17,6 +17,7 @@
  * check   request  as ensure's
  *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
  * prune   request  as remove's; the items are all that shall exist
+ *         result   {"items": [ITEM]}: what was removed, or was to be and was not
  * status  request  as remove's; an empty list asks for all that the provider knows
  *         result   as ensure's; an item that does not exist is "ok" without "observed"
  *
@@ -36,6 +37,8 @@
  *   ensure         item   terminal   subnet, prefix or quota is exhausted         tells a person; tries again rarely
  *   remove         item   conflict   the prefix is still in use                   calls again soon
  *   check          item   conflict   the world differs; "drift" says where        calls ensure
+ *   remove, status item   ok         there is no such item (status: no observed)  goes on
+ *   prune          item   retry      it was left: too much for one call           calls again later
  *   ensure         item   retry      some nodes have no address yet               calls again; "observed" has the rest
  *   all            any    throttled  the cloud asked for less                     waits retryAfterMilliseconds
  *   all            any    retry      no answer, a failed operation                calls again with growing delay

@@ -13,10 +13,12 @@
  *                              "excludedCIDRs": [CIDR], "exceptionCIDRs": [CIDR]}]}
  *         result   {"items": [ITEM + "observed": {"routes": [{"destination": CIDR, "gateway"?: address}]}]}
  * remove  request  {"items": [{"id", "namespace": path, "interface", "tunnelLink"}]}
+ *         result   {"items": [ITEM]}
  * check   request  as ensure's
  *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
  * prune   request  {"items": as remove's, all that shall exist, "namespaces": [path]}
  *                  Undoes what this provider did in these namespaces and is not listed.
+ *         result   {"items": [ITEM]}: what was removed, or was to be and was not
  * status  as ensure's result, read from the kernel; request as remove.
  *
  * Every verb: [any-thread], live instances only, idempotent, and as egp_verb says about ownership and deadline. Error
@@ -28,7 +30,8 @@
  *   all but item   terminal  namespace or interface are gone, or there is no      forgets the pod, or tells a
  *    remove                  ordinary default route; this node cannot do it       person
  *   status  item   retry     an attachment is not whole                           calls ensure
- *   remove  item   ok        the namespace is gone                                goes on
+ *   remove, item   ok        the namespace is gone                                goes on
+ *    prune
  *   check   item   conflict  the pod differs; "drift" says where                  calls ensure
  *   status  item   ok        the pod has no attachment: without "observed"        goes on
  *

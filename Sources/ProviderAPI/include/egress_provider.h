@@ -111,7 +111,9 @@ typedef struct egp_provider {
     /*
      * Ends an instance and frees all it holds. What it made in the world stays.
      *   Thread       [host-thread]
-     *   States       live; called once
+     *   States       live; afterwards there is no instance
+     *   Ownership    frees the instance and the tables of capability; the host's table may be used until it returns
+     *   Idempotency  called once for each instance
      *   Concurrency  no function of the instance runs; calls in flight have been cancelled and may still be at work
      *                on the plugin's threads: destroy ends or awaits them. It may complete them; nobody listens.
      *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS. After return no thread of the plugin touches the instance or
@@ -125,6 +127,7 @@ typedef struct egp_provider {
      *   States       live
      *   Ownership    the table is valid until destroy
      *   Idempotency  the same id gives an equal table each time
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; no IO
      */
     const egp_capability *EGP_NULLABLE (*EGP_NULLABLE capability)(egp_instance *instance, egp_bytes identifier);
 
@@ -134,6 +137,7 @@ typedef struct egp_provider {
      *   Thread       [any-thread], also while the verb has not returned
      *   States       live
      *   Idempotency  yes
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; does not wait for the call's end
      */
     void (*EGP_NULLABLE cancel)(egp_instance *instance, uint64_t ticket);
 
@@ -145,7 +149,9 @@ typedef struct egp_provider {
      *                validation-report: {"mistakes": [{"path": "/port", "message": "70000: allowed are 1 to 65535"},
      *                ...]}
      *   Returns      EGP_OK: create would not answer EGP_INVALID for it. EGP_INVALID: the report lists at least one
-     *   mistake.
+     *                mistake.
+     *   Idempotency  yes
+     *   Deadline     EGP_MAXIMUM_HOST_THREAD_SECONDS; no IO
      */
     egp_code (*EGP_NULLABLE validate)(egp_bytes configuration, const egp_sink *report);
 
@@ -153,6 +159,7 @@ typedef struct egp_provider {
      * Optional. Gives a live instance other settings, wholly or not at all.
      *   Thread       [host-thread]
      *   States       live; calls may be in flight, and those that began before may end with the old settings
+     *   Ownership    `configuration` and `error` are borrowed until return
      *   Returns      EGP_OK: in force. EGP_UNSUPPORTED: a setting changed that needs a new instance; `error` names it.
      *                EGP_INVALID: as create. In both the old settings stay in force.
      *   Idempotency  yes

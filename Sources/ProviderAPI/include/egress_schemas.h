@@ -16,7 +16,7 @@
 extern "C" {
 #endif
 
-/* Documents that are compiled in. */
+/* How many documents are compiled in. [any-thread] */
 uint64_t egp_schema_count(void);
 
 /* The name of document `index`, "load-balancer/1" or "provider-manifest"; empty if index is not below the count.

@@ -16,10 +16,12 @@
  *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "encrypted"?: bool}]}
  *                  A pod end makes its own key pair, keeps it while the link lives, and returns the public half.
  * remove  request  {"items": [{"id", "namespace": path, "link": name}]}
+ *         result   {"items": [ITEM]}
  * check   request  as ensure's
  *         result   {"items": [ITEM + "observed"?, "drift"?: [string]]}
  * prune   request  {"items": [{"id", "namespace": path, "link": name}], "namespaces": [path]}
  *                  Removes links of this provider in these namespaces that are not listed.
+ *         result   {"items": [ITEM]}: what was removed, or was to be and was not
  * status  request  {"items": [{"id", "namespace": path, "link": name}]}
  *         result   {"items": [ITEM + "observed": {"link", "publicKey", "mtu", "form", "encrypted"?: bool, "peers":
  *                   [{"publicKey", "lastHandshakeSeconds"?, "receivedBytes", "sentBytes"}]}]}
