@@ -14,18 +14,30 @@ import Testing
     private static let isRoot = geteuid() == 0
     private static let needsRoot: Comment = "makes network namespaces: needs root"
 
+    /// Where the plugins lie as they are delivered, each with its manifest; nil: only the build's products are at hand.
+    private static let installed = ProcessInfo.processInfo.environment["EGRESS_INSTALL_TREE"]
+        .map { URL(filePath: $0).appending(path: "lib/plugins") }
+
     /// Runs all cases, prints the counts and wants none to fail.
     private func check(
         _ plugin: String, at path: String? = nil, _ config: JSONValue, in namespace: String? = nil
     ) async throws {
-        let file = path ?? Validator.products.appending(path: "lib\(plugin).so").path
+        let folder = Self.installed ?? Validator.products
+        let file = path ?? folder.appending(path: "lib\(plugin).so").path
         let run = try await Validator.run(file, config: config, in: namespace)
         print("provider-check \(plugin): \(ReportPage.summary(run.reports))")
         for report in run.reports where report.outcome == .failed {
             Issue.record("\(plugin) fails \(report.name): \(report.reason ?? "") \(report.output ?? "")")
         }
         #expect(run.status == 0, "\(run.reports.isEmpty ? run.output : "")")
-        #expect(run.names(.passed).isSuperset(of: ["ensure-is-idempotent", "remove-removes", "fuzz-json"]))
+        var wanted: Set<String> = ["ensure-is-idempotent", "remove-removes", "fuzz-json"]
+        if path == nil {
+            wanted.formUnion(["bad-items-fail-alone", "check-changes-nothing"])
+            if Self.installed != nil { wanted.insert("manifest-matches-descriptor") }
+            if plugin != "CNIChain" { wanted.insert("prune-keeps-what-is-named") }
+        }
+        let lacking = wanted.subtracting(run.names(.passed))
+        #expect(lacking.isEmpty, "\(plugin): \(lacking.sorted())")
     }
 
     @Test(.enabled(if: isRoot, needsRoot), arguments: ["WireGuard", "VXLAN"])
@@ -35,7 +47,9 @@ import Testing
         // The node, with an uplink: tunnels end at addresses that others can reach.
         let node = try Namespaces("node")
         try await node.makePod()
-        let config = TunnelItems.config(gateway: gateway.path, pod: pod.path)
+        var config = TunnelItems.config(gateway: gateway.path, pod: pod.path)
+        // The kernel's form has its own run, on a kernel that has it: make test-vm.
+        if plugin == "WireGuard" { config["config"] = ["form": "userspace"] }
         try await check(plugin, config, in: URL(filePath: node.path).lastPathComponent)
     }
 
