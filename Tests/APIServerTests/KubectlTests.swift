@@ -128,16 +128,17 @@ struct KubectlTests {
     @Test func watchPrintsRowsAsTheyChange() async throws {
         try await ServerHarness.run { harness in
             let kubectl = try Kubectl(harness)
-            async let watch = kubectl.run("get", "pods", "-w", signalAfter: .seconds(4))
+            try await harness.defineGateways()
+            async let watch = kubectl.run("get", "sgc", "-w", signalAfter: .seconds(4))
             try await Task.sleep(for: .seconds(2))
-            _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("seen"))
+            _ = try await harness.tcp.send("POST", ServerHarness.gateways, Samples.gateway("seen"))
             _ = try await harness.tcp.send(
-                "PATCH", "\(ServerHarness.pods)/seen/status", ["status": ["phase": "Running"]],
+                "PATCH", "\(ServerHarness.gateways)/seen/status", ["status": ["egressIpPrefix": "203.0.113.8/31"]],
                 contentType: "application/merge-patch+json")
             let lines = try await watch.output.split(separator: "\n")
             #expect(lines.count == 3)
             #expect(lines.first?.hasPrefix("NAME") == true)
-            #expect(lines.last?.contains("Running") == true)
+            #expect(lines.last?.contains("203.0.113.8/31") == true)
         }
     }
 
@@ -152,7 +153,7 @@ struct KubectlTests {
             #expect(stored["data"] == ["PrivateKey": "YWJj"])
             let deletion = try await kubectl.run("delete", "namespace", "team-a")
             #expect(deletion.status == 0, "\(deletion.errors)")
-            #expect(try await harness.tcp.send("GET", "/api/v1/namespaces/team-a/secrets/keys").status == 404)
+            #expect(try await harness.tcp.send("GET", "/api/v1/namespaces/team-a").status == 404)
         }
     }
 

@@ -253,7 +253,10 @@ struct TableTests {
             let encoded = Base64Text.encode(Array(text.utf8))
             #expect(encoded == Data(text.utf8).base64EncodedString())
             #expect(Base64Text.decodedCount(encoded) == text.utf8.count)
+            #expect(Base64Text.firstIllegalByte(encoded) == nil)
         }
-        #expect(Base64Text.decodedCount("a*==") == nil)
+        for (text, position) in [("a*==", 1), ("%%%", 0), ("abc", 3), ("ab=c", 2)] {
+            #expect(Base64Text.firstIllegalByte(text) == position)
+        }
     }
 }

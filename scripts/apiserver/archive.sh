@@ -38,7 +38,7 @@ archive_open() {
   printf '%s [signed-by=%s] %s %s main\n' deb "$archive_keyring" "$address" "$suite" \
     deb-src "$archive_keyring" "$address" "$suite" >"$folder/list"
   archive_apt "$suite" apt-get -qq update >"$folder/log" 2>&1 ||
-    { cat "$folder/log" >&2; fail "apt-get update of suite $suite failed"; }
+    { cat "$folder/log" >&2; fail "apt-get update of suite $suite failed; the first build of the server needs the network"; }
 }
 
 # archive_unpack SUITE ROOT PACKAGES...: downloads the packages and unpacks them below ROOT.
@@ -48,7 +48,7 @@ archive_unpack() {
   rm -rf "$folder"
   mkdir -p "$root" "$folder"
   (cd "$folder" && archive_apt "$suite" apt-get -qq download "$@" >log 2>&1) ||
-    { cat "$folder/log" >&2; fail "apt-get download from suite $suite failed"; }
+    { cat "$folder/log" >&2; fail "apt-get download from suite $suite failed; the first build of the server needs the network"; }
   for package in "$folder"/*.deb; do dpkg-deb -x "$package" "$root"; done
   rm -rf "$folder"
 }

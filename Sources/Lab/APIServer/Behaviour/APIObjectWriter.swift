@@ -165,6 +165,11 @@ struct APIObjectWriter: Sendable {
         if let metadata = object["metadata"], metadata.objectValue == nil {
             throw .badRequest("metadata must be an object, not \(metadata.typeName)")
         }
+        if let failure = resource.behaviour.decodingFailure(object) {
+            throw .badRequest(
+                "\(resource.kind) in version \"\(resource.version)\" cannot be handled as a \(resource.kind): \(failure)"
+            )
+        }
         let stated = object[path: "metadata", "namespace"]?.stringValue ?? ""
         guard stated.isEmpty || stated == namespace else {
             throw .badRequest(

@@ -8,6 +8,15 @@ enum APIDiscovery {
         "compiler": "swift", "platform": "linux",
     ]
 
+    /// What the root lists, and what a path that nobody serves is answered with.
+    static func paths(_ registry: APIResourceRegistry) -> APIValue {
+        let groups = registry.groups.flatMap { ["/apis/\($0.group)", "/apis/\($0.group)/\($0.version)"] }
+        let fixed = [
+            "/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version",
+        ]
+        return ["paths": APIValue((fixed + groups).sorted())]
+    }
+
     static let coreVersions: APIValue = [
         "kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": [],
     ]

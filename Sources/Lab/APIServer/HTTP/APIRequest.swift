@@ -40,6 +40,7 @@ enum APIRequestTarget: Sendable, Equatable {
     case openAPI(groupVersion: String)
     case openAPIVersion2
     case resource(Resource)
+    case root
     case unknown
 
     struct Resource: Sendable, Equatable {
@@ -54,6 +55,7 @@ enum APIRequestTarget: Sendable, Equatable {
     init(path: String) {
         let parts = path.split(separator: "/").map { APIQuery.decode($0, plusIsSpace: false) }
         switch (parts.first, parts.count) {
+        case (nil, _): self = .root
         case ("version", 1): self = .version
         case ("healthz", _), ("readyz", _), ("livez", _): self = .health
         case ("api", 1): self = .coreVersions
@@ -105,6 +107,15 @@ struct APIQuery: Sendable, Equatable {
 
     func flag(_ name: String) -> Bool { ["1", "true", "TRUE", "True", "t"].contains(items[name] ?? "") }
 
+    /// A whole number; nil when absent.
+    func number(_ name: String) throws(APIStatusError) -> Int64? {
+        guard let text = self[name] else { return nil }
+        guard let number = Int64(text) else {
+            throw .badRequest("the query parameter \(name) is \"\(text)\"; allowed is a whole number")
+        }
+        return number
+    }
+
     /// A whole number of at least zero; nil when absent.
     func count(_ name: String) throws(APIStatusError) -> Int64? {
         guard let text = self[name] else { return nil }
@@ -129,31 +140,5 @@ struct APIQuery: Sendable, Equatable {
             }
         }
         return String(decoding: bytes, as: UTF8.self)
-    }
-}
-
-/// The representation a client asked for in its Accept header.
-enum APIRepresentation: Sendable, Equatable {
-    case object
-    case table
-    case partialMetadata
-
-    static func parse(accept: String) throws(APIStatusError) -> Self {
-        if accept.isEmpty { return .object }
-        for range in accept.split(separator: ",") {
-            var parameters = range.split(separator: ";").map(\.trimmed)
-            let mediaType = parameters.removeFirst().lowercased()
-            guard ["application/json", "application/*", "*/*"].contains(mediaType) else { continue }
-            let values = Set(parameters)
-            if values.contains("as=Table") {
-                if values.contains("v=v1") { return .table }
-                continue
-            }
-            if values.contains("as=PartialObjectMetadata") || values.contains("as=PartialObjectMetadataList") {
-                return .partialMetadata
-            }
-            return .object
-        }
-        throw .notAcceptable()
     }
 }

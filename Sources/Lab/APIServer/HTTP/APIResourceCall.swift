@@ -21,7 +21,7 @@ struct APIResourceCall: Sendable {
 
     /// One object in the representation the client wants.
     func answer(with object: APIStoredObject, status: Int = 200, warnings: [String] = []) throws -> APICompleteAnswer {
-        switch try APIRepresentation.parse(accept: request.accept) {
+        switch try APIRepresentation.parse(accept: request.accept).form {
         case .object: return APICompleteAnswer(status: status, body: object.body, warnings: warnings)
         case .partialMetadata:
             let value = APITablePrinter.partialMetadata(try object.decoded())
@@ -51,9 +51,10 @@ struct APIResourceCall: Sendable {
 
     func list() throws -> APICompleteAnswer {
         let selection = try selection()
-        let representation = try APIRepresentation.parse(accept: request.accept)
+        let form = try APIRepresentation.parse(accept: request.accept).form
         let source = try listSource()
-        let limit = try request.query.count("limit").map { Int(clamping: $0) } ?? 0
+        // As in the real server, a limit below one is none.
+        let limit = try request.query.number("limit").map { max(0, Int(clamping: $0)) } ?? 0
         var objects = source.objects[...]
         if let after = source.after { objects = objects.drop { $0.key.objectName <= after } }
         var page: [APIStoredObject] = []
@@ -67,7 +68,7 @@ struct APIResourceCall: Sendable {
             metadata["continue"] = .string(token.text)
             if selection.selectsAll { metadata["remainingItemCount"] = .integer(Int64(rest)) }
         }
-        switch representation {
+        switch form {
         case .object: return APICompleteAnswer(body: Self.encodeList(page, resource, metadata))
         case .table: return .value(printer.table(of: try page.map { try $0.decoded() }, metadata: metadata))
         case .partialMetadata:

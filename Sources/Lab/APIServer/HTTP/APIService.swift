@@ -39,7 +39,9 @@ final class APIService: Sendable {
 
     func answer(_ request: APIRequest) async -> APIAnswer {
         do {
-            return try await route(request)
+            let answer = try await route(request)
+            if case .complete(let complete) = answer { return .complete(try complete.encoded(for: request.accept)) }
+            return answer
         } catch let error as APIStatusError {
             return .complete(.value(error.value, status: error.code))
         } catch {
@@ -49,8 +51,12 @@ final class APIService: Sendable {
 
     private func route(_ request: APIRequest) async throws -> APIAnswer {
         if case .resource(let target) = request.target { return try await route(request, to: target) }
-        guard ["GET", "HEAD"].contains(request.method) else { throw APIStatusError.methodNotAllowed(request.method) }
         let registry = registry
+        if request.target == .unknown || request.target == .root {
+            let status = request.target == .root ? 200 : 404
+            return .complete(.value(APIDiscovery.paths(registry), status: status))
+        }
+        guard ["GET", "HEAD"].contains(request.method) else { throw APIStatusError.methodNotAllowed(request.method) }
         switch request.target {
         case .version: return .complete(.value(APIDiscovery.version))
         case .health: return .complete(.text("ok"))
@@ -71,7 +77,7 @@ final class APIService: Sendable {
             }
             return .complete(.value(document))
         case .openAPIVersion2: return .complete(APIOpenAPI.version2)
-        case .resource, .unknown: throw APIStatusError.pathNotFound()
+        case .resource, .root, .unknown: throw APIStatusError.pathNotFound()
         }
     }
 

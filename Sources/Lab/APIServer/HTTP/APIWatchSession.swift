@@ -52,24 +52,28 @@ extension APIResourceCall {
             selection.fields.requirements.append(.init(field: "metadata.name", value: name, isEqual: true))
         }
         let version = try request.query.count("resourceVersion") ?? 0
-        let wantsInitialEvents = request.query.flag("sendInitialEvents")
+        // A watch from nowhere begins with the objects there are, asked for or not (since Kubernetes 1.32).
+        let wantsInitialEvents =
+            request.query["sendInitialEvents"] == nil ? version == 0 : request.query.flag("sendInitialEvents")
         let start: APIObjectStore.WatchStart = version == 0 || wantsInitialEvents ? .current : .after(version)
+        let sendsBookmarks = request.query.flag("allowWatchBookmarks")
         let current = service.store.revision
         if version > current { throw .tooLargeResourceVersion(version, current: current) }
+        let representation = try APIRepresentation.parse(accept: request.accept)
+        guard representation.language == .json else { throw .notAcceptable() }
         let translator = APIWatchTranslator(
-            selection: selection, representation: try APIRepresentation.parse(accept: request.accept),
-            printer: printer, resource: resource)
+            selection: selection, form: representation.form, printer: printer, resource: resource)
         let timeout = try request.query.count("timeoutSeconds") ?? APIWatchSession.defaultTimeoutSeconds
         // A session that never runs, because its client went before, is cut off when its buffer is full.
         guard let begun = service.store.watch(resource.groupResource, from: start) else {
             throw .expired("too old resource version: \(version) (\(current))")
         }
         var opening = begun.objects.filter(selection.matches).map(APIWatchTranslator.Line.added)
-        if wantsInitialEvents { opening.append(.bookmark(begun.revision, endsInitialEvents: true)) }
+        if wantsInitialEvents, sendsBookmarks { opening.append(.bookmark(begun.revision, endsInitialEvents: true)) }
         opening += begun.changes.compactMap(translator.line(for:))
         return APIWatchSession(
             service: service, watcher: begun.watcher, translator: translator, opening: opening,
             timeout: .seconds(timeout == 0 ? APIWatchSession.defaultTimeoutSeconds : timeout),
-            sendsBookmarks: request.query.flag("allowWatchBookmarks"))
+            sendsBookmarks: sendsBookmarks)
     }
 }

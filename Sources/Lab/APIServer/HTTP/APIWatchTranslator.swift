@@ -10,18 +10,18 @@ struct APIWatchTranslator: Sendable {
     }
 
     let selection: APISelection
-    let representation: APIRepresentation
+    let form: APIRepresentation.Form
     let printer: APITablePrinter
     let resource: ResourceDescriptor
     /// The columns of a table go with its first event only.
     private var hasShownColumns = false
 
     init(
-        selection: APISelection, representation: APIRepresentation, printer: APITablePrinter,
+        selection: APISelection, form: APIRepresentation.Form, printer: APITablePrinter,
         resource: ResourceDescriptor
     ) {
         self.selection = selection
-        self.representation = representation
+        self.form = form
         self.printer = printer
         self.resource = resource
     }
@@ -58,7 +58,7 @@ struct APIWatchTranslator: Sendable {
             var object: APIValue = [
                 "kind": .string(resource.kind), "apiVersion": .string(resource.apiVersion), "metadata": metadata,
             ]
-            if representation == .table { object = printer.table(of: [], metadata: metadata, showsColumns: false) }
+            if form == .table { object = printer.table(of: [], metadata: metadata, showsColumns: false) }
             output += Array(#"{"type":"BOOKMARK","object":"#.utf8)
             object.encode(into: &output)
         }
@@ -71,7 +71,7 @@ struct APIWatchTranslator: Sendable {
     ) throws(APIStatusError) {
         output.reserveCapacity(object.body.count + 64)
         output += Array(#"{"type":"\#(type)","object":"#.utf8)
-        switch representation {
+        switch form {
         case .object: output += object.body
         case .partialMetadata: APITablePrinter.partialMetadata(try object.decoded()).encode(into: &output)
         case .table:

@@ -64,6 +64,18 @@ struct SecretBehaviour: ResourceBehaviour {
         object["data"] = .object(data)
     }
 
+    func decodingFailure(_ object: APIValue) -> String? {
+        for (_, value) in (object["data"]?.objectValue ?? [:]).sorted(by: { $0.key < $1.key }) {
+            guard let text = value.stringValue else {
+                return "json: cannot unmarshal \(value.typeName) into Go struct field Secret.data of type []uint8"
+            }
+            if let position = Base64Text.firstIllegalByte(text) {
+                return "illegal base64 data at input byte \(position)"
+            }
+        }
+        return nil
+    }
+
     func validate(_ object: APIValue, old: APIValue?) -> [APIStatusError.Cause] {
         var causes: [APIStatusError.Cause] = []
         var size = 0
@@ -74,11 +86,7 @@ struct SecretBehaviour: ResourceBehaviour {
                         "data[\(name)]", .string(name),
                         "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"))
             }
-            guard let text = value.stringValue, let count = Base64Text.decodedCount(text) else {
-                causes.append(.invalid("data[\(name)]", .string(value.typeName), "must be base64 text"))
-                continue
-            }
-            size += count
+            size += Base64Text.decodedCount(value.stringValue ?? "")
         }
         if size > Self.maximumSize {
             causes.append(
@@ -152,12 +160,20 @@ enum Base64Text {
         return String(decoding: output, as: UTF8.self)
     }
 
-    /// The number of bytes the text stands for; nil when it is no base64.
-    static func decodedCount(_ text: String) -> Int? {
+    /// Where the text ceases to be base64; nil if it is base64 throughout.
+    static func firstIllegalByte(_ text: String) -> Int? {
         let bytes = Array(text.utf8)
-        guard bytes.count % 4 == 0 else { return nil }
-        let padding = bytes.suffix(2).filter { $0 == UInt8(ascii: "=") }.count
-        guard bytes.dropLast(padding).allSatisfy(alphabet.contains) else { return nil }
-        return bytes.count / 4 * 3 - padding
+        if let position = bytes.dropLast(padding(bytes)).firstIndex(where: { !alphabet.contains($0) }) {
+            return position
+        }
+        return bytes.count % 4 == 0 ? nil : bytes.count
     }
+
+    /// The number of bytes that base64 text stands for.
+    static func decodedCount(_ text: String) -> Int {
+        let bytes = Array(text.utf8)
+        return max(0, bytes.count / 4 * 3 - padding(bytes))
+    }
+
+    private static func padding(_ bytes: [UInt8]) -> Int { bytes.suffix(2).filter { $0 == UInt8(ascii: "=") }.count }
 }

@@ -60,6 +60,8 @@ protocol ResourceBehaviour: Sendable {
     func prepareForCreate(_ object: inout APIValue, at time: String)
     /// Defaults and resets on a changed object, before validation. Metadata and status are settled by the caller.
     func prepareForUpdate(_ object: inout APIValue, old: APIValue)
+    /// Why the kind's decoder cannot read the object as it came, if it cannot; the request is then a bad one.
+    func decodingFailure(_ object: APIValue) -> String?
     /// What is wrong with the object; `old` is nil on create.
     func validate(_ object: APIValue, old: APIValue?) -> [APIStatusError.Cause]
     /// Members that are in the object but not in its kind, removed from it; their dotted paths.
@@ -77,6 +79,7 @@ protocol ResourceBehaviour: Sendable {
 extension ResourceBehaviour {
     func prepareForCreate(_ object: inout APIValue, at time: String) {}
     func prepareForUpdate(_ object: inout APIValue, old: APIValue) {}
+    func decodingFailure(_ object: APIValue) -> String? { nil }
     func validate(_ object: APIValue, old: APIValue?) -> [APIStatusError.Cause] { [] }
     func pruneUnknownFields(_ object: inout APIValue) -> [String] { [] }
     func selectableFields(_ object: APIValue) -> [String: String] { [:] }
