@@ -73,7 +73,7 @@ extension AzureCommand.Serve {
         }
     }
 
-    private static func address(_ text: String, _ option: String) throws -> (host: String, port: Int) {
+    static func address(_ text: String, _ option: String) throws -> (host: String, port: Int) {
         guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
             throw ValidationError("\(option): \"\(text)\" is not ADDRESS:PORT")
         }

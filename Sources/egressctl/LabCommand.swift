@@ -12,7 +12,7 @@ struct LabCommand: AsyncParsableCommand {
         subcommands: [
             Up.self, Status.self, Down.self, Kubeconfig.self, Exec.self, Fail.self, Restore.self, Tunnel.self,
             Serve.self,
-            AzureCommand.self,
+            AzureCommand.self, APIServerCommand.self,
         ])
 }
 
