@@ -175,7 +175,7 @@ let package = Package(
         .target(
             name: "LinuxNet", dependencies: ["CLinuxShim", "CMnl", "CNFTables", "CSodium"], swiftSettings: strict),
         .target(
-            name: "Kubernetes", dependencies: ["JSONModel", asyncHTTPClient, logging, yams] + nioCore,
+            name: "Kubernetes", dependencies: ["JSONModel", asyncHTTPClient, logging, metrics, yams] + nioCore,
             swiftSettings: strict),
         .target(
             name: "Reconcile", dependencies: ["JSONModel", "Kubernetes", logging, metrics], swiftSettings: strict),

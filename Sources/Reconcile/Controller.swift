@@ -32,6 +32,8 @@ public final class Controller: Sendable {
         var counts = Counts()
         var free: Int
         var runs: UInt64 = 0
+        /// When the runs under way began, by their number.
+        var running: [UInt64: Duration] = [:]
         var sleeper: CheckedContinuation<Void, Never>?
         var wasNudged = false
     }
@@ -87,8 +89,12 @@ public final class Controller: Sendable {
     /// - Parameter priority: `background` for what is no news: a first list, a resync.
     public func enqueue(_ key: ObjectKey, priority: WorkPriority = .live) {
         let now = elapsed()
-        metrics.added()
-        change { $0.queue.add(key, priority: priority, now: now) }
+        var depth = 0
+        change {
+            $0.queue.add(key, priority: priority, now: now)
+            depth = $0.queue.readyCount
+        }
+        metrics.added(ready: depth)
     }
 
     /// Adds the key of a change.
@@ -99,8 +105,20 @@ public final class Controller: Sendable {
     /// Adds a key for later.
     public func enqueue(_ key: ObjectKey, after delay: Duration) {
         let due = elapsed() + delay
-        metrics.added()
-        change { $0.queue.add(key, at: due) }
+        var depth = 0
+        change {
+            $0.queue.add(key, at: due)
+            depth = $0.queue.readyCount
+        }
+        metrics.added(ready: depth)
+    }
+
+    /// Records how long the runs under way have taken so far; a run that hangs is seen by nothing else. Somebody has to
+    /// call it every few seconds.
+    public func measureRuns() {
+        let now = elapsed()
+        let times = state.withLock { state in state.running.values.map { max(now - $0, .zero) } }
+        metrics.unfinished(total: times.reduce(.zero, +), longest: times.max() ?? .zero)
     }
 
     /// How runs ended so far.
@@ -121,16 +139,18 @@ public final class Controller: Sendable {
 
     private func take() -> Run? {
         let now = elapsed()
-        let taken: (run: Run, waited: Duration, active: Int)? = state.withLock { state in
+        let taken: (run: Run, waited: Duration, active: Int, ready: Int)? = state.withLock { state in
             guard state.free > 0, let next = state.queue.next(now: now) else { return nil }
             state.free -= 1
             state.runs += 1
+            state.running[state.runs] = now
             return (
-                Run(key: next.key, number: state.runs, startedAt: now), next.waited, concurrency - state.free
+                Run(key: next.key, number: state.runs, startedAt: now), next.waited, concurrency - state.free,
+                state.queue.readyCount
             )
         }
         guard let taken else { return nil }
-        metrics.started(waited: taken.waited, active: taken.active)
+        metrics.started(waited: taken.waited, active: taken.active, ready: taken.ready)
         return taken.run
     }
 
@@ -144,6 +164,7 @@ public final class Controller: Sendable {
             state.queue.finish(run.key, outcome: outcome, now: now, using: &random)
             state.counts.count(outcome)
             state.free += 1
+            state.running[run.number] = nil
             figures = (concurrency - state.free, state.queue.readyCount, state.queue.quarantinedCount)
         }
         metrics.ended(

@@ -9,6 +9,9 @@ struct ControllerMetrics: Sendable {
     private let timeouts: Counter
     private let runTime: CoreMetrics.Timer
     private let waitTime: CoreMetrics.Timer
+    private let workTime: CoreMetrics.Timer
+    private let unfinished: Gauge
+    private let longest: Gauge
     private let active: Gauge
     private let depth: Gauge
     private let quarantined: Gauge
@@ -32,6 +35,9 @@ struct ControllerMetrics: Sendable {
         timeouts = Counter(label: "controller_runtime_reconcile_timeouts_total", dimensions: labels)
         runTime = CoreMetrics.Timer(label: "controller_runtime_reconcile_time_seconds", dimensions: labels)
         waitTime = CoreMetrics.Timer(label: "workqueue_queue_duration_seconds", dimensions: queue)
+        workTime = CoreMetrics.Timer(label: "workqueue_work_duration_seconds", dimensions: queue)
+        unfinished = Gauge(label: "workqueue_unfinished_work_seconds", dimensions: queue)
+        longest = Gauge(label: "workqueue_longest_running_processor_seconds", dimensions: queue)
         active = Gauge(label: "controller_runtime_active_workers", dimensions: labels)
         depth = Gauge(label: "workqueue_depth", dimensions: queue)
         quarantined = Gauge(label: "workqueue_quarantined_keys", dimensions: queue)
@@ -40,17 +46,29 @@ struct ControllerMetrics: Sendable {
         Gauge(label: "controller_runtime_max_concurrent_reconciles", dimensions: labels).record(concurrency)
     }
 
-    func added() { adds.increment() }
+    func added(ready: Int) {
+        adds.increment()
+        depth.record(ready)
+    }
 
     func timedOut() { timeouts.increment() }
 
-    func started(waited: Duration?, active runs: Int) {
-        if let waited { waitTime.recordNanoseconds(waited.wholeNanoseconds) }
+    func started(waited: Duration, active runs: Int, ready: Int) {
+        waitTime.recordNanoseconds(waited.wholeNanoseconds)
         active.record(runs)
+        depth.record(ready)
+    }
+
+    /// The time that runs under way have taken so far: of all, and of the one that began first.
+    func unfinished(total: Duration, longest: Duration) {
+        unfinished.record(Double(total.wholeNanoseconds) * 1e-9)
+        self.longest.record(Double(longest.wholeNanoseconds) * 1e-9)
     }
 
     func ended(_ outcome: Outcome, after time: Duration, active runs: Int, ready: Int, quarantined keys: Int) {
+        // controller-runtime's name and client-go's name of one and the same.
         runTime.recordNanoseconds(time.wholeNanoseconds)
+        workTime.recordNanoseconds(time.wholeNanoseconds)
         active.record(runs)
         depth.record(ready)
         quarantined.record(keys)
@@ -63,7 +81,10 @@ struct ControllerMetrics: Sendable {
             errors.increment()
         }
         if case .terminal = outcome { terminalErrors.increment() }
-        if case .retry = outcome { retries.increment() }
+        switch outcome {
+        case .retry, .conflict: retries.increment()
+        case .done, .requeue, .throttled, .terminal: break
+        }
     }
 }
 

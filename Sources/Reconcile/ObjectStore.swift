@@ -33,6 +33,11 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
         }
     }
 
+    /// How many objects an index function gave this value for.
+    public func count(inIndex index: String, value: String) -> Int {
+        state.withLock { $0.indexes[index]?[value]?.count ?? 0 }
+    }
+
     /// The object, if it is known.
     public subscript(key: ObjectKey) -> Resource? { state.withLock { $0.objects[key] } }
 

@@ -1,3 +1,5 @@
+import CoreMetrics
+import FoundationEssentials
 import Kubernetes
 import Logging
 
@@ -11,6 +13,9 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private let logger: Logger
     private let environment: ReconcileEnvironment
     private let onChange: @Sendable (StoreChange) -> Void
+    /// When the server was last heard of, in seconds since 1970: an answer, an event or a bookmark. Its age is what is
+    /// worth an alert; a server sends a bookmark every minute.
+    private let lastHeard: Gauge
 
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
@@ -32,6 +37,9 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         self.logger = logger
         self.environment = environment
         self.onChange = onChange
+        lastHeard = Gauge(
+            label: "egress_watch_last_event_timestamp_seconds",
+            dimensions: [("kind", Resource.resourceType.kind), ("selector", scope.labelSelector ?? "")])
     }
 
     /// Follows the objects until the task is cancelled; every fault is waited out.
@@ -62,6 +70,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         do {
             let page = try await client.listPage(
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
+            heard()
             report(page.list.undecodable)
             pages += page.list.items + page.list.undecodable.compactMap(lastReadable)
             if page.continueToken == nil {
@@ -82,6 +91,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             for try await event in try await client.streamList(
                 Resource.self, scope: scope, timeoutSeconds: seconds)
             {
+                heard()
                 switch event {
                 case .added(let object): objects.append(object)
                 case .undecodable(let object, _, _):
@@ -114,6 +124,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
                 Resource.self, namespace: scope.namespace, labelSelector: scope.labelSelector,
                 fieldSelector: scope.fieldSelector, resourceVersion: version, timeoutSeconds: seconds)
             {
+                heard()
                 apply(event)
                 machine.handle(.event(resourceVersion: event.resourceVersion), using: &random)
             }
@@ -122,6 +133,8 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             machine.handle(failed("watch", error, after: elapsed()), using: &random)
         }
     }
+
+    private func heard() { lastHeard.record(environment.now().timeIntervalSince1970) }
 
     private func apply(_ event: WatchEvent<Resource>) {
         switch event {

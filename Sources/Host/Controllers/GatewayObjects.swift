@@ -5,8 +5,8 @@ import Reconcile
 
 /// The few ways in which the manager's controllers read and write objects.
 ///
-/// Every write is a merge patch that carries the resourceVersion it was decided on where it replaces a list, so fields of
-/// newer versions and of other writers survive.
+/// Every write is a merge patch under the resourceVersion it was decided on, so fields of newer versions and of other
+/// writers survive, and what was decided on an old state is not stored.
 struct GatewayObjects: Sendable {
     let client: KubernetesClient
 
@@ -39,7 +39,7 @@ struct GatewayObjects: Sendable {
         }
     }
 
-    /// Writes a status if it differs from the one that was read.
+    /// Writes a status if it differs from the one that was read, and nobody has changed the object since.
     ///
     /// - Returns: whether something was written.
     @discardableResult
@@ -51,7 +51,7 @@ struct GatewayObjects: Sendable {
         let patch: JSONValue = ["status": change]
         _ = try await client.mergePatch(
             Resource.self, namespace: object.metadata.namespace, name: object.metadata.name, patch: patch,
-            subresource: .status)
+            resourceVersion: object.metadata.resourceVersion, subresource: .status)
         return true
     }
 
@@ -83,6 +83,26 @@ struct GatewayObjects: Sendable {
         return try await client.mergePatch(
             Resource.self, namespace: metadata.namespace, name: metadata.name, patch: JSONValue.object(patch),
             resourceVersion: found.metadata.resourceVersion)
+    }
+
+    /// Asks for the deletion of the object of the owner's name, if it is the owner's: one that was made for a later object
+    /// of that name stays.
+    ///
+    /// - Returns: false if there is no such object (any more).
+    func deleteChild<Resource: KubernetesResource>(
+        _ type: Resource.Type, of owner: some KubernetesResource
+    ) async throws -> Bool {
+        let (namespace, name) = (owner.metadata.namespace, owner.metadata.name)
+        guard let child = try await find(type, namespace: namespace, name: name),
+            child.metadata.ownerReferences.contains(where: { $0.uid == owner.metadata.uid })
+        else { return false }
+        guard child.metadata.deletionTimestamp == nil else { return true }
+        do {
+            try await client.delete(type, namespace: namespace, name: name, uid: child.metadata.uid)
+            return true
+        } catch let error as KubernetesError where error.code == .notFound {
+            return false
+        }
     }
 
     /// Asks for the object's deletion.

@@ -105,9 +105,7 @@ struct LoadBalancerController: Sendable {
     /// First the node pool, whose addresses use the load balancer's pool; then the rule.
     private func delete(_ balancer: GatewayLBConfiguration) async throws -> Outcome {
         guard balancer.metadata.finalizers.contains(GatewayNames.loadBalancerFinalizer) else { return .done }
-        if try await objects.delete(
-            GatewayVMConfiguration.self, namespace: balancer.metadata.namespace, name: balancer.metadata.name)
-        {
+        if try await objects.deleteChild(GatewayVMConfiguration.self, of: balancer) {
             // The deletion event of the GatewayVMConfiguration brings this key back.
             return .requeue(after: .seconds(10))
         }

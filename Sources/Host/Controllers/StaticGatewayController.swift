@@ -11,6 +11,8 @@ struct StaticGatewayController: Sendable {
     let objects: GatewayObjects
     let events: EventRecorder
     let settings: ManagerSettings
+    /// How configurations are used and served.
+    let uses: GatewayUses
     /// The wall clock, for conditions.
     var now: @Sendable () -> Date = { Date() }
     /// Makes the key pair of a configuration.
@@ -93,14 +95,31 @@ struct StaticGatewayController: Sendable {
         for part in Self.parts(status, failure: failure, generation: gateway.metadata.generation) {
             status.conditions = FailureCondition.setting(part, in: status.conditions, now: now())
         }
+        if let use = uses[ObjectKey(gateway)] {
+            status = use.entered(in: status, generation: gateway.metadata.generation, now: Timestamp(now()))
+        }
         // A failure has had its Event where it was met.
-        if try await objects.setStatus(status, replacing: gateway.status, on: gateway), failure == nil {
+        let isNews = Self.isNews(status, after: gateway.status)
+        if try await objects.setStatus(status, replacing: gateway.status, on: gateway), isNews, failure == nil {
             let isReady = !status.egressIpPrefix.isEmpty
             await events.normal(
                 gateway.objectReference, reason: isReady ? "Reconciled" : "Reconciling",
                 message: "egress prefix: \(isReady ? status.egressIpPrefix : "<pending>")")
         }
         return .done
+    }
+
+    /// Whether more has changed than what comes and goes with pods and nodes, which is worth no Event.
+    private static func isNews(
+        _ new: StaticGatewayConfigurationStatus, after old: StaticGatewayConfigurationStatus?
+    ) -> Bool {
+        func lasting(_ status: StaticGatewayConfigurationStatus) -> StaticGatewayConfigurationStatus {
+            var status = status
+            (status.pods, status.healthyGateways) = (nil, "")
+            status.conditions?.removeAll { $0.type == GatewayUse.conditionType }
+            return status
+        }
+        return lasting(new) != lasting(old ?? StaticGatewayConfigurationStatus())
     }
 
     /// Whether pods can use the gateway, and if not, what is still missing.
@@ -181,7 +200,8 @@ struct StaticGatewayController: Sendable {
         }
         guard !patch.isEmpty else { return secret }
         return try await objects.client.mergePatch(
-            Secret.self, namespace: settings.secretNamespace, name: name, patch: JSONValue.object(patch))
+            Secret.self, namespace: settings.secretNamespace, name: name, patch: JSONValue.object(patch),
+            resourceVersion: secret.metadata.resourceVersion)
     }
 
     /// What is wrong with a Secret's keys, as the data to write; nil if nothing is. A readable private key is kept at any
@@ -220,11 +240,11 @@ struct StaticGatewayController: Sendable {
 
     /// Removes the Secret and the GatewayLBConfiguration; the object goes when both are gone.
     private func delete(_ gateway: StaticGatewayConfiguration) async throws -> Outcome {
+        // Its name is its owner's UID, so it can be no other's.
         let secretExists = try await objects.delete(
             Secret.self, namespace: settings.secretNamespace,
             name: GatewayNames.keySecret(uid: gateway.metadata.uid))
-        let balancerExists = try await objects.delete(
-            GatewayLBConfiguration.self, namespace: gateway.metadata.namespace, name: gateway.metadata.name)
+        let balancerExists = try await objects.deleteChild(GatewayLBConfiguration.self, of: gateway)
         // The deletion event of the GatewayLBConfiguration brings this key back at once; the Secret is not watched.
         if secretExists || balancerExists { return .requeue(after: .seconds(balancerExists ? 5 : 1)) }
         try await objects.removeFinalizer(GatewayNames.staticGatewayFinalizer, from: gateway)

@@ -114,6 +114,9 @@ public final class PluginInstance: Sendable {
     /// Registers the one receiver of events; before, they are logged.
     public func handleEvents(_ handler: @escaping PluginEventHandler) { services.handleEvents(handler) }
 
+    /// See ``PluginRuntime/fenceWrites(_:)``.
+    func fenceWrites(_ refusal: @escaping @Sendable () -> ProviderError?) { services.fenceWrites(refusal) }
+
     /// Asks whether the provider could work now.
     ///
     /// - Throws: ``ProviderError``; with ``ResultCode/unsupported`` if the plugin does not tell.

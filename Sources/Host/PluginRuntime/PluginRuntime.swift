@@ -59,6 +59,15 @@ public struct PluginRuntime: Sendable {
         for instance in instances { instance.handleEvents(handler) }
     }
 
+    /// Asks before each HTTP request of a plugin in this process that may change something (any method but GET, HEAD and
+    /// OPTIONS). A plugin with a process of its own sends its requests there; it is stopped by the cancellation of its
+    /// calls alone.
+    ///
+    /// - Parameter refusal: the error such a request fails with; nil lets it pass. Called on any thread; must not block.
+    public func fenceWrites(_ refusal: @escaping @Sendable () -> ProviderError?) {
+        for instance in instances { instance.fenceWrites(refusal) }
+    }
+
     /// Ends all instances, last first, without waiting.
     public func close() {
         for instance in instances.reversed() { instance.close() }

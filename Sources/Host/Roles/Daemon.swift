@@ -101,7 +101,8 @@ public enum Daemon {
                 settings: configuration.manager, client: client,
                 loadBalancer: try plugins.require(LoadBalancer.self, timeout: CallTimeout.loadBalancer),
                 nodePool: try plugins.require(NodePool.self, timeout: CallTimeout.nodePool), events: events,
-                logger: logger, receivePluginEvents: { plugins.handleEvents($0) })
+                logger: logger, receivePluginEvents: { plugins.handleEvents($0) },
+                fenceWrites: { plugins.fenceWrites($0) })
         case .gateway:
             return GatewayRole(
                 nodeName: configuration.nodeName, configuration: configuration.gateway, client: client,

@@ -13,6 +13,7 @@ struct HTTPTransport: APITransport {
     private let requests: HTTPClient
     private let watches: HTTPClient
     private let tokens: TokenSource
+    private let metrics: RequestMetrics
 
     /// - Throws: ``KubernetesError`` with code `configuration` for certificates that cannot be used.
     init(_ configuration: ClientConfiguration) throws {
@@ -25,6 +26,7 @@ struct HTTPTransport: APITransport {
             eventLoopGroupProvider: .singleton,
             configuration: Self.pool(configuration, tls, readTimeout: configuration.watchIdleTimeout))
         tokens = TokenSource(configuration.credential)
+        metrics = RequestMetrics(server: configuration.server)
     }
 
     func shutdown() async throws {
@@ -49,8 +51,7 @@ struct HTTPTransport: APITransport {
         let timeout = configuration.requestTimeout
         do {
             return try await withTimeLimit(timeout) {
-                let response = try await requests.execute(
-                    outgoing(request), deadline: .now() + Self.amount(timeout))
+                let response = try await execute(request, on: requests, within: timeout)
                 let isSuccess = (200..<300).contains(Int(response.status.code))
                 let body = try await collect(response.body, limit: isSuccess ? limit : 64 * 1024, request)
                 guard isSuccess else {
@@ -79,8 +80,7 @@ struct HTTPTransport: APITransport {
 
     private func openOnce(_ request: APIRequest) async throws -> TranslatedChunks {
         do {
-            let response = try await watches.execute(
-                outgoing(request), deadline: .now() + Self.amount(configuration.requestTimeout))
+            let response = try await execute(request, on: watches, within: configuration.requestTimeout)
             let status = Int(response.status.code)
             guard status == 200 else {
                 let body = try await withTimeLimit(configuration.requestTimeout) {
@@ -101,6 +101,21 @@ struct HTTPTransport: APITransport {
             throw KubernetesError(.timeout, "\(request.label): no whole answer in \(configuration.requestTimeout)")
         } catch {
             throw Self.translate(error, request)
+        }
+    }
+
+    /// Waits for the head of the answer, and counts.
+    private func execute(
+        _ request: APIRequest, on client: HTTPClient, within limit: Duration
+    ) async throws -> HTTPClientResponse {
+        let outgoing = try await outgoing(request)
+        do {
+            let response = try await client.execute(outgoing, deadline: .now() + Self.amount(limit))
+            metrics.count(request, status: Int(response.status.code))
+            return response
+        } catch {
+            metrics.count(request, status: nil)
+            throw error
         }
     }
 

@@ -195,22 +195,29 @@ public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
     public var egressIpv6Prefix: String
     /// How pods reach the gateway.
     public var gatewayServerProfile: GatewayServerProfile
+    /// Our addition: gateway nodes that carry the traffic, of all, such as `2/2`; empty until known.
+    public var healthyGateways: String
+    /// Our addition: pods that use the configuration; nil until counted. It follows them with a delay of seconds.
+    public var pods: Int32?
     /// Our addition; nil where upstream wrote the status.
     public var conditions: [Condition]?
 
     /// The default is the status of an object about which nothing is known yet.
     public init(
         egressIpPrefix: String = "", egressIpv6Prefix: String = "",
-        gatewayServerProfile: GatewayServerProfile = GatewayServerProfile(), conditions: [Condition]? = nil
+        gatewayServerProfile: GatewayServerProfile = GatewayServerProfile(), healthyGateways: String = "",
+        pods: Int32? = nil, conditions: [Condition]? = nil
     ) {
         self.egressIpPrefix = egressIpPrefix
         self.egressIpv6Prefix = egressIpv6Prefix
         self.gatewayServerProfile = gatewayServerProfile
+        self.healthyGateways = healthyGateways
+        self.pods = pods
         self.conditions = conditions
     }
 
     private enum CodingKeys: String, CodingKey {
-        case egressIpPrefix, egressIpv6Prefix, gatewayServerProfile, conditions
+        case egressIpPrefix, egressIpv6Prefix, gatewayServerProfile, healthyGateways, pods, conditions
     }
 
     public init(from decoder: any Decoder) throws {
@@ -218,6 +225,8 @@ public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
         egressIpPrefix = try container.value(.egressIpPrefix, default: "")
         egressIpv6Prefix = try container.value(.egressIpv6Prefix, default: "")
         gatewayServerProfile = try container.value(.gatewayServerProfile, default: GatewayServerProfile())
+        healthyGateways = try container.value(.healthyGateways, default: "")
+        pods = try container.decodeIfPresent(Int32.self, forKey: .pods)
         conditions = try container.decodeIfPresent([Condition].self, forKey: .conditions)
     }
 
@@ -226,6 +235,8 @@ public struct StaticGatewayConfigurationStatus: Codable, Sendable, Equatable {
         try container.encodeUnlessEmpty(egressIpPrefix, .egressIpPrefix)
         try container.encodeUnlessEmpty(egressIpv6Prefix, .egressIpv6Prefix)
         try container.encode(gatewayServerProfile, forKey: .gatewayServerProfile)
+        try container.encodeUnlessEmpty(healthyGateways, .healthyGateways)
+        try container.encodeIfPresent(pods, forKey: .pods)
         try container.encodeIfPresent(conditions, forKey: .conditions)
     }
 }

@@ -38,6 +38,12 @@ public struct LeaderElectionMachine: Sendable {
         renewedAt.map { max(.zero, settings.renewDeadline - (local - $0)) }
     }
 
+    /// How long until a Lease that somebody else holds may be taken, as far as it is known; nil if none is.
+    public func untilFree(local: Duration) -> Duration? {
+        guard renewedAt == nil, let seen, seen.holderIdentity?.isEmpty == false else { return nil }
+        return max(.zero, held(by: seen) - (local - seenAt))
+    }
+
     /// Decides about the Lease that was read; nil if there is none.
     ///
     /// - Parameter wall: wall-clock time to be written for people and other holders to read.
@@ -49,9 +55,12 @@ public struct LeaderElectionMachine: Sendable {
         }
         let holder = lease.holderIdentity ?? ""
         if holder == settings.identity || holder.isEmpty { return .write(spec(after: lease, wall)) }
-        // A holder's own figure counts, but never for less than ours: it may run with other settings.
-        let held = max(settings.leaseDuration, .seconds(Int64(lease.leaseDurationSeconds ?? 0)))
-        return local - seenAt >= held ? .write(spec(after: lease, wall)) : .wait
+        return local - seenAt >= held(by: lease) ? .write(spec(after: lease, wall)) : .wait
+    }
+
+    /// A holder's own figure counts, but never for less than ours: it may run with other settings.
+    private func held(by lease: LeaseSpec) -> Duration {
+        max(settings.leaseDuration, .seconds(Int64(lease.leaseDurationSeconds ?? 0)))
     }
 
     /// A write went through that was sent at this local time.

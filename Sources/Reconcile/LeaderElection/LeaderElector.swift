@@ -1,3 +1,4 @@
+import CoreMetrics
 import FoundationEssentials
 import JSONModel
 import Kubernetes
@@ -58,6 +59,8 @@ public final class LeaderElector: Sendable {
     private let elapsed: @Sendable () -> Duration
     private let wall: @Sendable () -> Date
     private let machine: Mutex<LeaderElectionMachine>
+    /// 1 while this process leads, under client-go's name.
+    private let status: Gauge
 
     /// - Parameters:
     ///   - environment: the clock for pauses and the local deadline, the wall clock for the times in the Lease.
@@ -72,6 +75,8 @@ public final class LeaderElector: Sendable {
         elapsed = environment.stopwatch()
         wall = environment.now
         machine = Mutex(LeaderElectionMachine(settings: settings))
+        status = Gauge(label: "leader_election_master_status", dimensions: [("name", settings.name)])
+        status.record(0)
     }
 
     /// Whether this process may act as the leader now.
@@ -82,7 +87,12 @@ public final class LeaderElector: Sendable {
     /// - Parameter work: cancelled when leadership is lost or this task is cancelled; it must then end at once.
     /// - Throws: what the work threw; ``ReconcileError`` with code `leadershipLost`; `CancellationError`.
     public func run(_ work: @escaping @Sendable () async throws -> Void) async throws {
-        while try await attempt(within: nil) == false { try await clock.sleep(for: settings.retryPeriod) }
+        while try await attempt(within: nil) == false {
+            // A Lease that runs out is taken when it does, not at the next turn.
+            let untilFree = machine.withLock { $0.untilFree(local: elapsed()) } ?? settings.retryPeriod
+            try await clock.sleep(for: untilFree > .zero ? min(untilFree, settings.retryPeriod) : settings.retryPeriod)
+        }
+        status.record(1)
         logger.notice("leading", metadata: ["lease": .string(settings.name), "identity": .string(settings.identity)])
         let result: Result<Void, any Error> = await withTaskGroup(of: Result<Void, any Error>.self) { group in
             group.addTask {
@@ -97,6 +107,7 @@ public final class LeaderElector: Sendable {
             await group.waitForAll()
             return first
         }
+        status.record(0)
         // Releasing is worth a try even when this task was cancelled, and a cancelled task can send nothing.
         await Task { await self.release() }.value
         try result.get()
@@ -105,7 +116,8 @@ public final class LeaderElector: Sendable {
     /// Renews until leadership is lost.
     private func renew() async throws {
         while true {
-            try await clock.sleep(for: settings.retryPeriod)
+            let untilEnd = machine.withLock { $0.remaining(local: elapsed()) } ?? .zero
+            try await clock.sleep(for: min(settings.retryPeriod, untilEnd))
             guard let remaining = machine.withLock({ $0.remaining(local: elapsed()) }), remaining > .zero else {
                 throw ReconcileError(.leadershipLost, "lease \(settings.name) was not renewed in time")
             }

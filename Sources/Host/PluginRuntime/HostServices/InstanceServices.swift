@@ -45,6 +45,8 @@ final class InstanceServices: InstanceHost {
     private let metrics: MetricSeries
     private let forwardMetric: (@Sendable (PluginMetric) -> ResultCode)?
     private let events = Mutex(Events())
+    /// Says why requests that change something are not sent; nil where nobody fences them.
+    private let fence = Mutex<(@Sendable () -> ProviderError?)?>(nil)
 
     private struct Events {
         var items = RequestedItems()
@@ -90,6 +92,11 @@ final class InstanceServices: InstanceHost {
 
     /// Registers the one receiver of events; before, they are logged.
     func handleEvents(_ handler: @escaping PluginEventHandler) { events.withLock { $0.handler = handler } }
+
+    /// Asks before each request of the plugin that changes something; the request fails with the answer.
+    ///
+    /// - Parameter refusal: nil lets the request pass. Called on any thread; must not block.
+    func fenceWrites(_ refusal: @escaping @Sendable () -> ProviderError?) { fence.withLock { $0 = refusal } }
 
     /// The instance has ended: nothing of it is needed any more.
     func forget() { secrets.forget() }
@@ -143,8 +150,9 @@ final class InstanceServices: InstanceHost {
     func send(
         _ request: HTTPRequest, _ done: @escaping @Sendable (Result<HTTPResponse, ProviderError>) -> Void
     ) -> ResultCode {
-        callbacks.startExchange { [http] in
+        callbacks.startExchange { [self, http] in
             do {
+                if let refusal = refusal(of: request) { throw refusal }
                 let timeout = HostClock.now().duration(to: request.deadline)
                 let response = try await http.send(request, timeout: timeout)
                 return { done(.success(response)) }
@@ -153,6 +161,12 @@ final class InstanceServices: InstanceHost {
                 return { done(.failure(error)) }
             }
         }
+    }
+
+    private func refusal(of request: HTTPRequest) -> ProviderError? {
+        // Safe methods (RFC 9110 section 9.2.1) change nothing.
+        guard !["GET", "HEAD", "OPTIONS"].contains(request.method.uppercased()) else { return nil }
+        return fence.withLock { $0 }?()
     }
 
     func startTimer(

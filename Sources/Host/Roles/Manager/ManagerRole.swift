@@ -9,10 +9,10 @@ import ServiceLifecycle
 /// The manager: three controllers over the chain of objects, the watches that feed their queues, and the comparison of
 /// the cloud with what they made (``DriftWatch``, ``CloudPruner``).
 ///
-/// Many keys are worked on at a time, so that ``BatchingCapability`` finds calls to join; the cloud sees one call of each
-/// capability at a time.
+/// Where leaders are elected, a standby only watches (``ManagerWatches``), and who has led changes nothing any more
+/// (``WriteFence``). Many keys are worked on at a time, so that ``BatchingCapability`` finds calls to join; the cloud sees
+/// one call of each capability at a time.
 public struct ManagerRole: Service {
-    private let client: KubernetesClient
     private let logger: Logger
     private let environment: ReconcileEnvironment
     private let staticGateways: Controller
@@ -23,8 +23,12 @@ public struct ManagerRole: Service {
     private let loadBalancer: BatchingCapability<LoadBalancer>
     private let nodePool: BatchingCapability<NodePool>
     private let events: EventRecorder
+    private let watches: ManagerWatches
+    private let uses: GatewayUses
+    private let useSignal: ChangeSignal
     private let receivePluginEvents: @Sendable (@escaping PluginEventHandler) -> Void
     private let elector: LeaderElector?
+    private let fence: WriteFence
 
     /// Keys that a controller works on at a time: the size of a joined call at most. A key that waits for the cloud costs
     /// a suspended task, and the client bounds its own connections to the API server.
@@ -37,6 +41,7 @@ public struct ManagerRole: Service {
 
     /// - Parameters:
     ///   - receivePluginEvents: registers who gets what the plugins tell about their items.
+    ///   - fenceWrites: registers who is asked before the plugins change something (``PluginRuntime/fenceWrites(_:)``).
     ///   - environment: clocks and randomness of everything the role does.
     ///   - identity: holder of the Lease; nil: host name and a random number.
     ///   - generateKey: makes the private key of a configuration; nil: libsodium's.
@@ -45,35 +50,50 @@ public struct ManagerRole: Service {
         settings: ManagerSettings, client: KubernetesClient, loadBalancer: any CapabilityClient<LoadBalancer>,
         nodePool: any CapabilityClient<NodePool>, events: EventRecorder, logger: Logger,
         receivePluginEvents: @escaping @Sendable (@escaping PluginEventHandler) -> Void = { _ in },
+        fenceWrites: (@escaping @Sendable () -> ProviderError?) -> Void = { _ in },
         environment: ReconcileEnvironment = ReconcileEnvironment(), identity: String? = nil,
         generateKey: (@Sendable () throws -> WireGuardPrivateKey)? = nil,
         interpose: (_ controller: String, @escaping Reconcile) -> Reconcile = { $1 }
     ) throws {
         self.events = events
         self.receivePluginEvents = receivePluginEvents
-        self.client = client
         self.logger = logger
         self.environment = environment
-        elector = try Self.makeElector(settings, client, identity, environment, logger)
         self.settings = settings
-        self.loadBalancer = BatchingCapability(loadBalancer, clock: environment.clock)
-        self.nodePool = BatchingCapability(nodePool, clock: environment.clock)
-        objects = GatewayObjects(client: client)
-        var staticGateway = StaticGatewayController(
-            objects: objects, events: events, settings: settings, now: environment.now)
-        if let generateKey { staticGateway.generateKey = generateKey }
+        let elector = try Self.makeElector(settings, client, identity, environment, logger)
+        let fence = WriteFence { elector?.isLeading ?? true }
+        let loss = "this manager does not lead any more; it changes nothing"
+        fenceWrites { fence.isShut ? ProviderError(.cancelled, loss) : nil }
+        let writer = client.guarded { if !fence.isOpen { throw ReconcileError(.leadershipLost, loss) } }
+        let objects = GatewayObjects(client: writer)
+        let loadBalancer = BatchingCapability(
+            FencedCapability(loadBalancer, fence: fence), clock: environment.clock)
+        let nodePool = BatchingCapability(FencedCapability(nodePool, fence: fence), clock: environment.clock)
         let balancer = LoadBalancerController(
-            objects: objects, loadBalancer: self.loadBalancer, events: events, settings: settings, now: environment.now)
+            objects: objects, loadBalancer: loadBalancer, events: events, settings: settings, now: environment.now)
         let pool = NodePoolController(
-            objects: objects, nodePool: self.nodePool, events: events, settings: settings, now: environment.now)
+            objects: objects, nodePool: nodePool, events: events, settings: settings, now: environment.now)
         func controller(_ name: String, _ deadline: Duration, _ reconcile: @escaping Reconcile) -> Controller {
             Controller(
                 name: name, concurrency: Self.concurrency, logger: logger, runDeadline: deadline,
                 environment: environment, reconcile: interpose(name, reconcile))
         }
-        staticGateways = controller("static-gateway", RunDeadline.staticGateway, staticGateway.reconcile)
-        loadBalancers = controller("load-balancer", RunDeadline.loadBalancer, balancer.reconcile)
-        nodePools = controller("node-pool", RunDeadline.nodePool, pool.reconcile)
+        let loadBalancers = controller("load-balancer", RunDeadline.loadBalancer, balancer.reconcile)
+        let nodePools = controller("node-pool", RunDeadline.nodePool, pool.reconcile)
+        let uses = GatewayUses()
+        var staticGateway = StaticGatewayController(
+            objects: objects, events: events, settings: settings, uses: uses, now: environment.now)
+        if let generateKey { staticGateway.generateKey = generateKey }
+        let staticGateways = controller(
+            "static-gateway", RunDeadline.staticGateway, staticGateway.reconcile)
+        useSignal = ChangeSignal()
+        watches = ManagerWatches(
+            client: client, namespace: settings.secretNamespace, logger: logger, environment: environment,
+            to: Self.receivers(fence, useSignal, staticGateways, loadBalancers, nodePools))
+        self.uses = uses
+        (self.elector, self.fence, self.objects) = (elector, fence, objects)
+        (self.loadBalancer, self.nodePool) = (loadBalancer, nodePool)
+        (self.staticGateways, self.loadBalancers, self.nodePools) = (staticGateways, loadBalancers, nodePools)
     }
 
     /// How long one run may take. The cloud's calls have limits of their own, and one waits for the joined call before
@@ -100,90 +120,113 @@ public struct ManagerRole: Service {
         return LeaderElector(settings: election, access: access, logger: logger, environment: environment)
     }
 
-    /// Leads, if leaders are elected, and works; a leadership that is lost ends the role with an error.
+    private static func receivers(
+        _ fence: WriteFence, _ useSignal: ChangeSignal, _ staticGateways: Controller, _ loadBalancers: Controller,
+        _ nodePools: Controller
+    ) -> ManagerWatches.Receivers {
+        // A standby's queues stay empty: nobody works on them.
+        func whileWorking<Change>(_ receive: @escaping @Sendable (Change) -> Void) -> @Sendable (Change) -> Void {
+            { change in if fence.isRunning { receive(change) } }
+        }
+        return ManagerWatches.Receivers(
+            gateways: whileWorking { (change: StoreChange) in
+                staticGateways.enqueue(change)
+                useSignal.raise()
+            },
+            balancers: whileWorking { (change: StoreChange) in
+                loadBalancers.enqueue(change)
+                staticGateways.enqueue(change)
+            },
+            machines: whileWorking { (change: StoreChange) in
+                nodePools.enqueue(change)
+                // Its status is copied up, and its end lets the owner of the same name go on.
+                loadBalancers.enqueue(change)
+            },
+            pool: whileWorking { (key: ObjectKey) in nodePools.enqueue(key) },
+            use: { useSignal.raise() })
+    }
+
+    /// Watches, leads if leaders are elected, and works; a leadership that is lost ends the role with an error.
     public func run() async throws {
+        receivePluginEvents { [self] plugin, event, count in tell(event, of: plugin, count: count) }
         try await cancelWhenGracefulShutdown {
             do {
-                guard let elector else { return try await work() }
-                try await elector.run { try await work() }
+                try await Self.runAll(
+                    watches.jobs + [
+                        {
+                            guard let elector else { return try await work() }
+                            try await elector.run { try await work() }
+                        }
+                    ])
             } catch is CancellationError {}
         }
     }
 
-    private func work() async throws {
+    /// Runs jobs together; the first to end, by cancellation or error, ends the others.
+    private static func runAll(_ jobs: [@Sendable () async throws -> Void]) async throws {
         try await withThrowingTaskGroup(of: Void.self) { group in
             for job in jobs { group.addTask { try await job() } }
-            // The first to end, by cancellation or error, ends the role.
             defer { group.cancelAll() }
             try await group.next()
         }
     }
 
-    private var jobs: [@Sendable () async throws -> Void] {
-        let machines = Reflector(
-            GatewayVMConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] change in
-            nodePools.enqueue(change)
-            // Its status is copied up, and its end lets the owner of the same name go on.
-            loadBalancers.enqueue(change)
+    private func work() async throws {
+        fence.open()
+        defer { fence.shut() }
+        try await withTaskCancellationHandler {
+            enqueueKnown()
+            try await Self.runAll(
+                [
+                    { await staticGateways.run() }, { await loadBalancers.run() }, { await nodePools.run() },
+                    { try await measureRuns() },
+                ] + healthJobs)
+        } onCancel: {
+            fence.shut()
         }
-        let balancers = Reflector(
-            GatewayLBConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] change in
-            loadBalancers.enqueue(change)
-            staticGateways.enqueue(change)
+    }
+
+    /// What a standby's watches have brought before it leads.
+    private func enqueueKnown() {
+        func keys(_ store: ObjectStore<some KubernetesResource>) -> [ObjectKey] {
+            store.all.map(ObjectKey.init).sorted()
         }
-        let gateways = Reflector(
-            StaticGatewayConfiguration.self, client: client, logger: logger, environment: environment
-        ) { [self] change in
-            staticGateways.enqueue(change)
+        for key in keys(watches.gateways.store) { staticGateways.enqueue(key, priority: .background) }
+        for key in keys(watches.balancers.store) { loadBalancers.enqueue(key, priority: .background) }
+        for key in keys(watches.machines.store) { nodePools.enqueue(key, priority: .background) }
+    }
+
+    /// Runs that hang are seen only if somebody looks; client-go looks every half second.
+    private func measureRuns() async throws {
+        while true {
+            try await environment.clock.sleep(for: .seconds(5))
+            for controller in [staticGateways, loadBalancers, nodePools] { controller.measureRuns() }
         }
-        // An item of a request is named by its object's UID.
-        receivePluginEvents { [events, logger, balancers, machines] plugin, event, count in
-            let object =
-                balancers.store.all.first { $0.metadata.uid == event.item }?.objectReference
-                ?? machines.store.all.first { $0.metadata.uid == event.item }?.objectReference
-            guard let object else {
-                logger.info(
-                    "event about an object that is gone",
-                    metadata: [
-                        "plugin": .string(plugin), "item": .string(event.item), "reason": .string(event.reason),
-                    ])
-                return
+    }
+
+    private func tell(_ event: PluginEvent, of plugin: String, count: Int) {
+        guard let object = watches.object(ofItem: event.item) else {
+            logger.info(
+                "event about an object that is gone",
+                metadata: [
+                    "plugin": .string(plugin), "item": .string(event.item), "reason": .string(event.reason),
+                ])
+            return
+        }
+        let message = count > 1 ? "\(event.message) (\(count) times)" : event.message
+        Task { [events] in
+            switch event.severity {
+            case .normal: await events.normal(object, reason: event.reason, message: message)
+            case .warning: await events.warning(object, reason: event.reason, message: message)
             }
-            let message = count > 1 ? "\(event.message) (\(count) times)" : event.message
-            Task {
-                switch event.severity {
-                case .normal: await events.normal(object, reason: event.reason, message: message)
-                case .warning: await events.warning(object, reason: event.reason, message: message)
-                }
-            }
         }
-        let nodes = GatewayNames.gatewayNodeLabels.map { label in
-            Reflector(
-                Node.self, client: client, scope: ListScope(labelSelector: "\(label.0)=\(label.1)"), logger: logger,
-                environment: environment
-            ) { [self] change in
-                // Nodes report their health every few seconds; only one that comes or goes concerns the pool.
-                guard change.kind != .modified else { return }
-                for machine in machines.store.all { nodePools.enqueue(ObjectKey(machine)) }
-            }
-        }
-        return [
-            { [self] in await staticGateways.run() }, { [self] in await loadBalancers.run() },
-            { [self] in await nodePools.run() }, { try await gateways.run() }, { try await balancers.run() },
-            { try await machines.run() },
-        ] + driftJobs(gateways.store, balancers.store, machines.store)
-            + nodes.map { reflector in { @Sendable in try await reflector.run() } }
     }
 }
 
 extension ManagerRole {
-    /// Begin only when all objects have been seen once; and, as all jobs, only while this manager leads.
-    private func driftJobs(
-        _ gateways: ObjectStore<StaticGatewayConfiguration>, _ balancers: ObjectStore<GatewayLBConfiguration>,
-        _ machines: ObjectStore<GatewayVMConfiguration>
-    ) -> [@Sendable () async throws -> Void] {
+    /// Compare, prune and count; they begin when all objects have been seen once.
+    private var healthJobs: [@Sendable () async throws -> Void] {
+        let (balancers, machines) = (watches.balancers.store, watches.machines.store)
         let teller = DriftTeller(objects: objects, events: events, now: environment.now)
         let balancerWatch = DriftWatch(
             store: balancers, capability: loadBalancer, teller: teller, settings: settings, logger: logger,
@@ -195,12 +238,13 @@ extension ManagerRole {
         let pruner = CloudPruner(
             objects: objects, loadBalancer: loadBalancer, nodePool: nodePool, settings: settings, logger: logger,
             environment: environment)
+        let useWatch = GatewayUseWatch(
+            watches: watches, uses: uses, signal: useSignal, environment: environment,
+            enqueue: { [staticGateways] in staticGateways.enqueue($0) })
         return [
-            { try await balancerWatch.run() }, { try await machineWatch.run() },
-            {
-                try await gateways.waitUntilSynced()
-                try await balancers.waitUntilSynced()
-                try await machines.waitUntilSynced()
+            { try await balancerWatch.run() }, { try await machineWatch.run() }, { try await useWatch.run() },
+            { [watches] in
+                try await watches.waitUntilSynced()
                 try await pruner.run()
             },
         ]
