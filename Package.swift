@@ -26,6 +26,7 @@ let executableLinking: [LinkerSetting] = [
 let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
 let asyncHTTPClient: Target.Dependency = .product(name: "AsyncHTTPClient", package: "async-http-client")
 let hummingbird: Target.Dependency = .product(name: "Hummingbird", package: "hummingbird")
+let hummingbirdHTTP2: Target.Dependency = .product(name: "HummingbirdHTTP2", package: "hummingbird")
 let hummingbirdTLS: Target.Dependency = .product(name: "HummingbirdTLS", package: "hummingbird")
 let argumentParser: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
 let serviceLifecycle: Target.Dependency = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
@@ -98,7 +99,11 @@ let testTargets: [Target] = [
     tests("InstallTreeTests", []),
     tests("JSONModelTests", ["JSONModel"]),
     tests("KubeEgressCNITests", []),
-    tests("KubernetesTests", ["JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, logging] + nioCore),
+    tests(
+        "KubernetesTests",
+        [
+            "JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, hummingbird, hummingbirdHTTP2, logging,
+        ] + nioCore),
     tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
     tests("PluginTemplateTests", []),

@@ -53,8 +53,8 @@ import Testing
     }
 
     @Test func whatIsNotSupportedSaysSo() {
-        #expect(message { try load(user: "{exec: {command: kubelogin}}") }.contains("not supported yet"))
-        #expect(message { try load(user: "{auth-provider: {name: x}}") }.contains("auth-provider"))
+        #expect(message { try load(user: "{auth-provider: {name: x}}") }.contains("auth-provider is not supported"))
+        #expect(message { try load(user: "{username: x, password: y}") }.contains("basic authentication"))
         #expect(message { try load(cluster: "server: http://x, proxy-url: http://y") }.contains("proxy-url"))
     }
 

@@ -11,6 +11,8 @@ public struct ClientConfiguration: Sendable {
         case token(String)
         /// A file with a bearer token, read again at least once a minute and after a 401.
         case tokenFile(String)
+        /// A program that gives a token, a client certificate or both; takes the place of `clientCertificate`.
+        case exec(ExecCredentialPlugin)
     }
 
     /// `http://`, `https://` or `http+unix://` with the percent-encoded path of a socket as the host; no slash at the
@@ -24,7 +26,7 @@ public struct ClientConfiguration: Sendable {
     public var clientCertificate: [UInt8]?
     /// PEM key of the certificate.
     public var clientKey: [UInt8]?
-    /// Bearer token.
+    /// Bearer token, or where one comes from.
     public var credential: Credential
     /// True: the server's certificate is not checked at all.
     public var insecureSkipTLSVerify: Bool

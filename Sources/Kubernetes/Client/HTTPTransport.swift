@@ -4,54 +4,52 @@ import Logging
 import NIOCore
 import NIOFoundationCompat
 import NIOHTTP1
-import NIOSSL
 
-/// Sends requests and bounds answers: the only place that knows the HTTP library. Two connection pools, because a watch
-/// may be silent for minutes and an ordinary request may not.
+/// Sends requests and bounds answers. ``ConnectionPools`` keeps the connections.
 struct HTTPTransport: APITransport {
     private let configuration: ClientConfiguration
-    private let requests: HTTPClient
-    private let watches: HTTPClient
-    private let tokens: TokenSource
+    private let connections: ConnectionPools
+    private let credentials: any CredentialSource
     private let metrics: RequestMetrics
 
     /// - Throws: ``KubernetesError`` with code `configuration` for certificates that cannot be used.
     init(_ configuration: ClientConfiguration) throws {
         self.configuration = configuration
-        let tls = try Self.tls(configuration)
-        requests = HTTPClient(
-            eventLoopGroupProvider: .singleton,
-            configuration: Self.pool(configuration, tls, readTimeout: configuration.requestTimeout))
-        watches = HTTPClient(
-            eventLoopGroupProvider: .singleton,
-            configuration: Self.pool(configuration, tls, readTimeout: configuration.watchIdleTimeout))
-        tokens = TokenSource(configuration.credential)
+        connections = try ConnectionPools(configuration)
+        credentials = configuration.makeCredentialSource()
         metrics = RequestMetrics(server: configuration.server)
     }
 
     func shutdown() async throws {
-        try await watches.shutdown()
-        try await requests.shutdown()
+        await credentials.stop()
+        try await connections.shutdown()
     }
 
     /// Sends a request and reads the whole answer.
     ///
     /// - Throws: ``KubernetesError`` unless the status is 2xx; `CancellationError` if the task was cancelled.
     func send(_ request: APIRequest) async throws -> Data {
+        try await authenticated { try await sendOnce(request, $0) }
+    }
+
+    /// Runs the body again after a 401, once, if there are other credentials then.
+    private func authenticated<Result>(_ body: (Credentials) async throws -> Result) async throws -> Result {
+        let used = try await credentials.current()
         do {
-            return try await sendOnce(request)
-        } catch let error as KubernetesError where error.code == .unauthorized {
-            guard await tokens.refresh() else { throw error }
-            return try await sendOnce(request)
+            return try await body(used)
+        } catch let error as KubernetesError where error.httpStatus == 401 {
+            guard await credentials.refresh(refused: used) else { throw error }
+            return try await body(try await credentials.current())
         }
     }
 
-    private func sendOnce(_ request: APIRequest) async throws -> Data {
+    private func sendOnce(_ request: APIRequest, _ credentials: Credentials) async throws -> Data {
         let limit = configuration.maximumBodyBytes
         let timeout = configuration.requestTimeout
+        let lease = try connections.lease(credentials.certificate)
         do {
             return try await withTimeLimit(timeout) {
-                let response = try await execute(request, on: requests, within: timeout)
+                let response = try await execute(request, credentials, on: lease.requests, of: lease)
                 let isSuccess = (200..<300).contains(Int(response.status.code))
                 let body = try await collect(response.body, limit: isSuccess ? limit : 64 * 1024, request)
                 guard isSuccess else {
@@ -62,25 +60,22 @@ struct HTTPTransport: APITransport {
                 return body
             }
         } catch is TimeLimitExceeded {
+            lease.fellSilent()
             throw KubernetesError(.timeout, "\(request.label): no whole answer in \(timeout)")
         } catch {
-            throw Self.translate(error, request)
+            throw Self.translate(error, request, lease)
         }
     }
 
     /// Starts a request whose answer is a stream of lines; the head is checked before this returns.
     func open(_ request: APIRequest) async throws -> Chunks {
-        do {
-            return try await openOnce(request)
-        } catch let error as KubernetesError where error.code == .unauthorized {
-            guard await tokens.refresh() else { throw error }
-            return try await openOnce(request)
-        }
+        try await authenticated { try await openOnce(request, $0) }
     }
 
-    private func openOnce(_ request: APIRequest) async throws -> TranslatedChunks {
+    private func openOnce(_ request: APIRequest, _ credentials: Credentials) async throws -> TranslatedChunks {
+        let lease = try connections.lease(credentials.certificate)
         do {
-            let response = try await execute(request, on: watches, within: configuration.requestTimeout)
+            let response = try await execute(request, credentials, on: lease.watches, of: lease)
             let status = Int(response.status.code)
             guard status == 200 else {
                 let body = try await withTimeLimit(configuration.requestTimeout) {
@@ -96,21 +91,23 @@ struct HTTPTransport: APITransport {
                     .unexpectedResponse, "\(request.label): a watch answered with \(type); expected application/json",
                     httpStatus: status)
             }
-            return TranslatedChunks(body: response.body, request: request)
+            return TranslatedChunks(body: response.body, request: request, lease: lease)
         } catch is TimeLimitExceeded {
+            lease.fellSilent()
             throw KubernetesError(.timeout, "\(request.label): no whole answer in \(configuration.requestTimeout)")
         } catch {
-            throw Self.translate(error, request)
+            throw Self.translate(error, request, lease)
         }
     }
 
     /// Waits for the head of the answer, and counts.
     private func execute(
-        _ request: APIRequest, on client: HTTPClient, within limit: Duration
+        _ request: APIRequest, _ credentials: Credentials, on client: HTTPClient, of lease: ConnectionLease
     ) async throws -> HTTPClientResponse {
-        let outgoing = try await outgoing(request)
         do {
-            let response = try await client.execute(outgoing, deadline: .now() + Self.amount(limit))
+            let response = try await client.execute(
+                outgoing(request, credentials), deadline: .now() + TimeAmount(configuration.requestTimeout))
+            lease.note(response.version)
             metrics.count(request, status: Int(response.status.code))
             return response
         } catch {
@@ -119,12 +116,12 @@ struct HTTPTransport: APITransport {
         }
     }
 
-    private func outgoing(_ request: APIRequest) async throws -> HTTPClientRequest {
+    private func outgoing(_ request: APIRequest, _ credentials: Credentials) -> HTTPClientRequest {
         var outgoing = HTTPClientRequest(url: configuration.server + request.path)
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         outgoing.headers.add(name: "Accept", value: "application/json")
         outgoing.headers.add(name: "User-Agent", value: "egress-gateway")
-        if let token = try await tokens.current() {
+        if let token = credentials.token {
             outgoing.headers.add(name: "Authorization", value: "Bearer \(token)")
         }
         if let body = request.body {
@@ -145,69 +142,40 @@ struct HTTPTransport: APITransport {
         return data
     }
 
-    /// Gives errors of the HTTP library this module's codes; cancellation stays cancellation.
-    static func translate(_ error: any Error, _ request: APIRequest) -> any Error {
+    /// Gives errors of the HTTP library this module's codes; cancellation of the task stays cancellation.
+    static func translate(_ error: any Error, _ request: APIRequest, _ lease: ConnectionLease) -> any Error {
         switch error {
         case is KubernetesError, is CancellationError: return error
-        case let error as HTTPClientError where error == .cancelled: return CancellationError()
+        // The library says the same of a request whose connections were closed under it.
+        case let error as HTTPClientError where error == .cancelled && Task.isCancelled: return CancellationError()
         case let error as HTTPClientError where error == .readTimeout || error == .deadlineExceeded:
+            lease.fellSilent()
             return KubernetesError(.timeout, "\(request.label): nothing came in the allowed time", cause: error)
         default:
             return KubernetesError(.unavailable, "\(request.label): the server cannot be reached", cause: error)
         }
     }
-
-    private static func pool(
-        _ configuration: ClientConfiguration, _ tls: TLSConfiguration, readTimeout: Duration
-    ) -> HTTPClient.Configuration {
-        var pool = HTTPClient.Configuration(
-            tlsConfiguration: tls, redirectConfiguration: .disallow,
-            timeout: .init(connect: amount(configuration.connectTimeout), read: amount(readTimeout)))
-        // Every watch holds a connection of HTTP/1.1; the library's default of 8 would starve the ninth for ever.
-        pool.connectionPool.concurrentHTTP1ConnectionsPerHostSoftLimit = 128
-        // The callers above have a backoff of their own.
-        pool.connectionPool.retryConnectionEstablishment = false
-        return pool
-    }
-
-    private static func tls(_ configuration: ClientConfiguration) throws -> TLSConfiguration {
-        var tls = TLSConfiguration.makeClientConfiguration()
-        do {
-            if configuration.insecureSkipTLSVerify { tls.certificateVerification = .none }
-            if let authority = configuration.certificateAuthority {
-                tls.trustRoots = .certificates(try NIOSSLCertificate.fromPEMBytes(authority))
-            }
-            if let certificate = configuration.clientCertificate, let key = configuration.clientKey {
-                tls.certificateChain = try NIOSSLCertificate.fromPEMBytes(certificate).map { .certificate($0) }
-                tls.privateKey = .privateKey(try NIOSSLPrivateKey(bytes: key, format: .pem))
-            }
-        } catch {
-            throw KubernetesError(
-                .configuration, "certificate-authority, client-certificate or client-key is no PEM; allowed: PEM",
-                cause: error)
-        }
-        return tls
-    }
-
-    private static func amount(_ duration: Duration) -> TimeAmount { TimeAmount(duration) }
 }
 
 /// A body whose errors are this module's.
 private struct TranslatedChunks: AsyncSequence, Sendable {
     let body: HTTPClientResponse.Body
     let request: APIRequest
+    /// Held until the stream is dropped, so that its connection is not closed under it.
+    let lease: ConnectionLease
 
-    func makeAsyncIterator() -> Iterator { Iterator(chunks: body.makeAsyncIterator(), request: request) }
+    func makeAsyncIterator() -> Iterator { Iterator(chunks: body.makeAsyncIterator(), request: request, lease: lease) }
 
     struct Iterator: AsyncIteratorProtocol {
         var chunks: HTTPClientResponse.Body.AsyncIterator
         let request: APIRequest
+        let lease: ConnectionLease
 
         mutating func next() async throws -> ByteBuffer? {
             do {
                 return try await chunks.next()
             } catch {
-                throw HTTPTransport.translate(error, request)
+                throw HTTPTransport.translate(error, request, lease)
             }
         }
     }

@@ -40,9 +40,10 @@ struct Kubeconfig {
         var insecureSkipTLSVerify: Bool?
         var proxyURL: String?
         var tlsServerName: String?
+        var extensions: [ClusterExtension]?
 
         enum CodingKeys: String, CodingKey {
-            case server
+            case server, extensions
             case certificateAuthority = "certificate-authority"
             case certificateAuthorityData = "certificate-authority-data"
             case insecureSkipTLSVerify = "insecure-skip-tls-verify"
@@ -59,7 +60,7 @@ struct Kubeconfig {
         var token: String?
         var tokenFile: String?
         var username: String?
-        var exec: Ignored?
+        var exec: Exec?
         var authProvider: Ignored?
 
         enum CodingKeys: String, CodingKey {
@@ -114,7 +115,7 @@ struct Kubeconfig {
             guard let user = file.users?.first(where: { $0.name == userName })?.value else {
                 throw problem("user \"\(userName)\" is not there; allowed: \(names(file.users))")
             }
-            try apply(user, to: &configuration)
+            try apply(user, cluster, to: &configuration)
         }
         return configuration
     }
@@ -133,15 +134,11 @@ struct Kubeconfig {
         return server
     }
 
-    private func apply(_ user: User, to configuration: inout ClientConfiguration) throws {
-        if user.exec != nil {
-            throw unsupported("users[].user.exec (credential plugins)", use: "token, tokenFile or a client certificate")
-        }
-        if user.authProvider != nil {
-            throw unsupported("users[].user.auth-provider", use: "token, tokenFile or a client certificate")
-        }
+    private func apply(_ user: User, _ cluster: Cluster, to configuration: inout ClientConfiguration) throws {
+        let others = "token, tokenFile, a client certificate or exec"
+        if user.authProvider != nil { throw unsupported("users[].user.auth-provider", use: others) }
         if user.username != nil {
-            throw unsupported("users[].user.username (basic authentication)", use: "token, tokenFile or a certificate")
+            throw unsupported("users[].user.username (basic authentication)", use: others)
         }
         configuration.clientCertificate = try material(
             user.clientCertificateData, file: user.clientCertificate, field: "client-certificate")
@@ -154,6 +151,12 @@ struct Kubeconfig {
             configuration.credential = .tokenFile(absolute(tokenFile))
         } else if let token = user.token, !token.isEmpty {
             configuration.credential = .token(token)
+        }
+        if let exec = user.exec {
+            guard configuration.credential == .none, configuration.clientCertificate == nil else {
+                throw problem("users[].user.exec goes with no other credential; allowed: exec, or one of the others")
+            }
+            configuration.credential = .exec(try plugin(exec, cluster: cluster, configuration))
         }
     }
 
@@ -169,7 +172,7 @@ struct Kubeconfig {
         return try ConfigurationFile.bytes(absolute(file), field: field)
     }
 
-    private func absolute(_ file: String) -> String {
+    func absolute(_ file: String) -> String {
         if file.hasPrefix("/") { return file }
         guard let slash = path.lastIndex(of: "/") else { return file }
         return path[...slash] + file
@@ -180,11 +183,11 @@ struct Kubeconfig {
         return names.isEmpty ? "(the file has none)" : names.joined(separator: ", ")
     }
 
-    private func problem(_ text: String) -> KubernetesError {
+    func problem(_ text: String) -> KubernetesError {
         KubernetesError(.configuration, "kubeconfig \(path): \(text)")
     }
 
     private func unsupported(_ field: String, use: String) -> KubernetesError {
-        KubernetesError(.unsupported, "kubeconfig \(path): \(field) is not supported yet; allowed: \(use)")
+        KubernetesError(.unsupported, "kubeconfig \(path): \(field) is not supported; allowed: \(use)")
     }
 }
