@@ -68,7 +68,8 @@ struct TestAuthority {
         process.currentDirectoryURL = folder
         process.arguments =
             [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days", "2",
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-sha256", "-days",
+                "2",
                 "-config", "openssl.cnf", "-extensions", section, "-subj", subject, "-keyout", "\(file).key", "-out",
                 "\(file).pem",
             ] + more
