@@ -190,15 +190,30 @@ private func provider(
         }
     }
 
+    @Test func `a load balancer of our name that cannot serve is not written`() async throws {
+        try await withSimulator { simulator, client in
+            let host = TestHost()
+            _ = try await provider(client, host).ensure([desired("a")], host.context())
+            let writes = await simulator.audit()["LoadBalancers_CreateOrUpdate"]?.calls
+            let moved = try provider(client, host, changes: ["location": "elsewhere"])
+            let results = try await moved.ensure([desired("a"), desired("b")], host.context())
+            #expect(results.map(\.code) == [.terminal, .terminal])
+            #expect(results.map(\.reason) == ["LoadBalancerConflict", "LoadBalancerConflict"])
+            #expect(results[0].message?.contains("has region labregion; gateways need region elsewhere") == true)
+            #expect(await simulator.audit()["LoadBalancers_CreateOrUpdate"]?.calls == writes)
+        }
+    }
+
     @Test func `status reads what is there, without items all of ours`() async throws {
         try await withSimulator { simulator, client in
             let host = TestHost()
             let balancer = try provider(client, host)
+            let (a, b) = ("0000000a-0000-4000-8000-000000000001", "0000000a-0000-4000-8000-000000000002")
             #expect(try await balancer.status([], host.context()) == [])
-            let made = try await balancer.ensure([desired("a"), desired("b")], host.context())
-            #expect(try await balancer.status([], host.context()) == made)
+            let made = try await balancer.ensure([desired(a), desired(b), desired("by-hand")], host.context())
+            #expect(try await balancer.status([], host.context()) == made.dropLast())
             let some = try await balancer.status(
-                [PoolReference(id: "b", pool: pool), PoolReference(id: "z", pool: pool)], host.context())
+                [PoolReference(id: b, pool: pool), PoolReference(id: "z", pool: pool)], host.context())
             #expect(some == [made[1], .ok("z")])
             #expect(await simulator.audit()["LoadBalancers_CreateOrUpdate"]?.calls == 1)
         }

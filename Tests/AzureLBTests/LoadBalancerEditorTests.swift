@@ -29,6 +29,9 @@ private func answered(_ edit: LoadBalancerEdit) throws -> JSONValue {
     return body
 }
 
+private let uid = "0000000a-0000-4000-8000-000000000001"
+private let poolUID = "0000000b-0000-4000-8000-000000000001"
+
 private func rules(_ body: JSONValue) -> [JSONValue] { body["properties.loadBalancingRules"]?.elements ?? [] }
 
 private func ports(_ body: JSONValue) -> [String: Int] {
@@ -181,6 +184,42 @@ private func ports(_ body: JSONValue) -> [String: Int] {
         #expect(two["properties.frontendIPConfigurations"]?.elements.map { $0["name"] } == ["pool-2"])
         #expect(editor.remove(["x"], poolIDs: [:], from: two).action == .delete)
         #expect(editor.remove(["unknown"], poolIDs: [:], from: body).action == .keep)
+    }
+
+    @Test(arguments: ["backendAddressPools", "probes", "loadBalancingRules", "inboundNatRules", "outboundRules"])
+    func `a load balancer that somebody else uses stays, without what is ours`(collection: String) throws {
+        var body = try answered(editor.ensure([item(uid, pool: poolUID)], in: nil))
+        let theirs: JSONValue = ["name": "web"]
+        body["properties.\(collection)"] = .array((body["properties.\(collection)"]?.elements ?? []) + [theirs])
+        guard case .write(let after) = editor.remove([uid], poolIDs: [uid: poolUID], from: body).action else {
+            Issue.record("it was not written")
+            return
+        }
+        for path in ["frontendIPConfigurations", "backendAddressPools", "probes", "loadBalancingRules"] {
+            #expect(after["properties.\(path)"]?.elements == (path == collection ? [theirs] : []), "\(path)")
+        }
+    }
+
+    @Test func `a load balancer that was prepared and never used stays`() {
+        let prepared: JSONValue = ["location": "here", "sku": ["name": "Standard"], "properties": [:]]
+        #expect(editor.remove(["a"], poolIDs: ["a": "pool-1"], from: prepared).action == .keep)
+        #expect(editor.prune(keeping: [], limit: 10, in: prepared) == LoadBalancerPrune())
+    }
+
+    @Test(arguments: [
+        ("sku.name", "SKU", "Basic", "SKU Standard"), ("sku.tier", "tier", "Global", "tier Regional"),
+        ("location", "region", "Elsewhere", "region here (cloudConfig.location)"),
+    ])
+    func `a load balancer that cannot serve is told before the first write`(
+        path: String, found: String, value: String, wanted: String
+    ) throws {
+        var body = try answered(editor.ensure([item("a")], in: nil))
+        body[path] = .string(value)
+        let edit = editor.ensure([item("a"), item("b")], in: body)
+        #expect(edit.action == .keep && Set(edit.failures.keys) == ["a", "b"])
+        #expect(edit.failures["b"]?.code == .terminal && edit.failures["b"]?.reason == "LoadBalancerConflict")
+        #expect(edit.failures["b"]?.message.contains("\(found) \(value); gateways need \(wanted)") == true)
+        #expect(editor.compare([item("b")], with: body).failures.keys.sorted() == ["b"])
     }
 
     @Test func `a frontend whose rule was lost is found by its pool`() throws {

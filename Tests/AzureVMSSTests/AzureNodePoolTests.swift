@@ -192,14 +192,15 @@ import Testing
     @Test func `status without items lists all there is, prefixes that lost their nodes too`() async throws {
         try await withSimulator { simulator, client in
             let cloud = try Cloud(client)
+            let (u1, u2) = ("0000000b-0000-4000-8000-000000000001", "0000000b-0000-4000-8000-000000000002")
             #expect(try await cloud.pools.status([], cloud.host.context()) == [])
-            try await cloud.prepare(["u1", "u2"])
-            var made = try await cloud.ensure([desired("u1"), desired("u2", publicIPs: false)])
+            try await cloud.prepare([u1, u2])
+            var made = try await cloud.ensure([desired(u1), desired(u2, publicIPs: false)])
             #expect(try await cloud.pools.status([], cloud.host.context()) == made)
             try await simulator.inject(.strip)
             made[0].observed?.nodes = []
             #expect(try await cloud.pools.status([], cloud.host.context()) == [made[0]])
-            #expect(try await cloud.remove(["u1", "u2"]).map(\.code) == [.ok, .ok])
+            #expect(try await cloud.remove([u1, u2]).map(\.code) == [.ok, .ok])
             #expect(try await cloud.pools.status([], cloud.host.context()) == [])
         }
     }

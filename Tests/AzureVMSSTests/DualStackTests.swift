@@ -15,17 +15,18 @@ import Testing
     {
         for machines in [false, true] {
             let subnet = "fd00:243::/64"
+            let u1 = "0000000b-0000-4000-8000-000000000001"
             try await withSimulator(machines ? .machines(subnetIPv6: subnet) : .test(subnetIPv6: subnet)) {
                 simulator, client in
                 let cloud = try Cloud(client)
                 let pool = machines ? machinePool : pool
-                try await cloud.prepare(["u1"], pool: pool)
-                let plain = try await cloud.ensure([desired("u1", pool: pool)])
+                try await cloud.prepare([u1], pool: pool)
+                let plain = try await cloud.ensure([desired(u1, pool: pool)])
                 #expect(plain[0].observed?.egressPrefixV6 == nil)
-                let item = desired("u1", pool: pool, families: Self.both)
+                let item = desired(u1, pool: pool, families: Self.both)
                 #expect(
                     try await cloud.check([item])[0].drift?.first
-                        == "publicIPPrefixes/egressgateway-u1-ipv6: is missing; wanted: a prefix of length 127")
+                        == "publicIPPrefixes/egressgateway-\(u1)-ipv6: is missing; wanted: a prefix of length 127")
                 let made = try await cloud.ensure([item])
                 let observed = try #require(made[0].observed, "\(made[0].message ?? "")")
                 #expect(observed.egressPrefix == plain[0].observed?.egressPrefix)
@@ -39,12 +40,12 @@ import Testing
                 #expect(try await cloud.pools.status([], cloud.host.context()) == made)
                 // Without IPv6 again, all is as before.
                 #expect(
-                    try await cloud.check([desired("u1", pool: pool)])[0].drift?.first
-                        == "publicIPPrefixes/egressgateway-u1-ipv6: is there; wanted: nothing")
-                #expect(try await cloud.ensure([desired("u1", pool: pool)]) == plain)
-                #expect(await simulator.snapshot().prefixes.map(\.name) == ["egressgateway-u1"])
+                    try await cloud.check([desired(u1, pool: pool)])[0].drift?.first
+                        == "publicIPPrefixes/egressgateway-\(u1)-ipv6: is there; wanted: nothing")
+                #expect(try await cloud.ensure([desired(u1, pool: pool)]) == plain)
+                #expect(await simulator.snapshot().prefixes.map(\.name) == ["egressgateway-\(u1)"])
                 _ = try await cloud.ensure([item])
-                #expect(try await cloud.remove(["u1"], pool: pool).map(\.code) == [.ok])
+                #expect(try await cloud.remove([u1], pool: pool).map(\.code) == [.ok])
                 #expect(await !simulator.managedResources().contains { $0.contains("/egressgateway-") })
             }
         }

@@ -34,10 +34,13 @@ private let u3 = "0000000b-0000-4000-8000-000000000003"
                 desired(u1), desired(u2), desired(u3, publicIPs: false),
             ])
             let puts = await simulator.calls(instancePUT)
+            // What people are shown before, is what goes.
+            let shown = try await cloud.pools.status([], cloud.host.context()).map(\.id)
+            #expect(shown == [old, u1, u2, u3])
             #expect(try await cloud.prune(keeping: [u1]) == [.ok(old), .ok(u2), .ok(u3)])
             let left = await simulator.snapshot().prefixes.map(\.name)
             #expect(left == ["egressgateway-\(u1)", "egressgateway-partner", "theirs"])
-            #expect(try await cloud.pools.status([], cloud.host.context()).filter { $0.id != "partner" } == [made[0]])
+            #expect(try await cloud.pools.status([], cloud.host.context()) == [made[0]])
             // One PUT per instance for both configurations.
             #expect(await simulator.calls(instancePUT) == puts + 2)
             let writes = await simulator.writes
@@ -70,6 +73,7 @@ private let u3 = "0000000b-0000-4000-8000-000000000003"
             let item = desired(u1, prefixID: "\(Self.network)/publicIPPrefixes/egressgateway-\(old)")
             let made = try await cloud.ensure([item])
             #expect(made.map(\.code) == [.ok], "\(made.compactMap(\.message))")
+            #expect(try await cloud.pools.status([], cloud.host.context()).map(\.id) == [u1])
             #expect(try await cloud.prune(keeping: [u1]) == [])
             #expect(await simulator.snapshot().prefixes.map(\.name) == ["egressgateway-\(old)"])
             #expect(try await cloud.check([item]) == made)
@@ -96,6 +100,8 @@ private let u3 = "0000000b-0000-4000-8000-000000000003"
             let items = [u1, u2].map { desired($0, pool: machinePool) }
             let made = try await cloud.ensure(items)
             #expect(made.map(\.code) == [.ok, .ok], "\(made.compactMap(\.message))")
+            let shown = try await cloud.pools.status([], cloud.host.context()).map(\.id)
+            #expect(shown == [u1, u2, "publicIPAddresses/\(loose)"])
             let pruned = try await cloud.prune(keeping: [u1], pool: machinePool)
             #expect(pruned == [.ok(u2), .ok("publicIPAddresses/\(loose)")])
             let left = await simulator.managedResources().filter { $0.hasPrefix("publicIP") }

@@ -1,5 +1,8 @@
-import CloudScenarios
+import Kubernetes
+import Lab
 import Testing
+
+@testable import CloudScenarios
 
 /// The figures that `make bench` prints, held in every test run: they are counts and virtual times, the same on any
 /// machine.
@@ -22,6 +25,48 @@ import Testing
         #expect(made.time < .seconds(Self.count * 52) / 20)
         #expect(replaced.instancePuts == 1)
         #expect(replaced.otherPuts == 0)
+    }
+
+    /// 12 s for each machine, 4 at a time, and 3 s for the model before them; the prefix is made meanwhile in 4 s.
+    @Test(arguments: [(4, 12), (8, 24), (10, 36)])
+    func `machines are written four at a time`(machines: Int, seconds: Int) async throws {
+        let made = try await BenchCluster.run(cloud: cloud(["gateways": machines])) { cluster in
+            try await cluster.create(["gw-0"], spec(scaleSet: "gateways"))
+            return try await cluster.withManager { try await Scenarios.provision(1, in: cluster) }
+        }
+        #expect(made.instancePuts == 1)
+        #expect(made.time >= .seconds(seconds) && made.time < .seconds(seconds + 20), "\(made.time)")
+    }
+
+    @Test func `pools do not wait for each other, and one pool of two names is written once`() async throws {
+        let made = try await BenchCluster.run(cloud: cloud(["gateways": 4, "others": 4])) { cluster in
+            try await cluster.create(["gw-0"], spec(scaleSet: "gateways"))
+            try await cluster.create(["gw-1"], spec(scaleSet: "others"))
+            try await cluster.create(["gw-2"], .init(gatewayNodepoolName: BenchCloud.pool))
+            return try await cluster.withManager { try await Scenarios.provision(3, in: cluster) }
+        }
+        #expect(made.instancePuts == 1)
+        #expect(made.prefixes == 3)
+        #expect(made.time < .seconds(32), "\(made.time)")
+    }
+
+    private func spec(scaleSet: String) -> StaticGatewayConfigurationSpec {
+        .init(
+            gatewayVmssProfile: .init(
+                vmssResourceGroup: BenchCloud.resourceGroup, vmssName: scaleSet, publicIpPrefixSize: 28))
+    }
+
+    /// - Parameter machines: how many each scale set has; "gateways" is the node pool that the benchmark names.
+    private func cloud(_ machines: [String: Int]) -> AzureSimulator.Configuration {
+        var cloud = BenchCloud.configuration
+        cloud.scaleSets = machines.sorted { $0.key < $1.key }.map { name, count in
+            .init(
+                name: name,
+                tags: name == BenchCloud.scaleSet
+                    ? ["aks-managed-poolName": BenchCloud.pool, "aks-managed-gatewayIPPrefixSize": "28"] : [:],
+                computerNames: (0..<count).map { "\(name)-\($0)" }, subnet: "gateways")
+        }
+        return cloud
     }
 
     @Test func `refusals of half of all calls for two minutes raise no storm`() async throws {

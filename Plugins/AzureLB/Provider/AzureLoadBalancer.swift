@@ -24,7 +24,7 @@ public struct AzureLoadBalancer: CapabilityProvider {
         editor = LoadBalancerEditor(id: cloud.loadBalancerID, location: cloud.location, subnetID: cloud.subnetID)
     }
 
-    /// Reads only. Without items: every configuration of ours.
+    /// Reads only. Without items: every configuration that is provably ours, with what it has.
     public func status(
         _ items: [PoolReference], _ context: CallContext
     ) async throws -> [ItemResult<LoadBalancer.Observed>] {

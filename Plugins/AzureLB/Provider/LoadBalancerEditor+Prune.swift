@@ -31,7 +31,7 @@ extension LoadBalancerEditor {
     /// Configurations with a rule or a probe that nobody else can have made: its name is a UUID, as UIDs of Kubernetes
     /// are, and beside that the probe asks for the health of one configuration (`/gw/` and a UUID), or the rule has all
     /// of our rules' traits.
-    private func ownItems(in draft: LoadBalancerDraft) -> [String] {
+    func ownItems(in draft: LoadBalancerDraft) -> [String] {
         var seen = Set<String>()
         return (draft.rules.elements + draft.probes.elements).compactMap { $0["name"]?.text }.filter { name in
             guard Names.isUUID(name), seen.insert(name.lowercased()).inserted else { return false }

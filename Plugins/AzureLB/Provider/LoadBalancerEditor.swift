@@ -40,6 +40,10 @@ struct LoadBalancerEditor: Sendable {
 
     /// - Parameter current: the load balancer as it was read; nil if there is none.
     func ensure(_ items: [LoadBalancerItem], in current: JSONValue?) -> LoadBalancerEdit {
+        if let refusal = refusal(of: current) {
+            return LoadBalancerEdit(
+                action: .keep, failures: Dictionary(items.map { ($0.id, refusal) }) { first, _ in first })
+        }
         let start =
             current ?? [
                 "location": .string(location), "sku": ["name": "Standard", "tier": "Regional"], "properties": [:],
@@ -143,7 +147,8 @@ struct LoadBalancerEditor: Sendable {
 
     // MARK: - Remove
 
-    /// Takes configurations out; frontend and pool go with their last rule, the load balancer with its last frontend.
+    /// Takes configurations out; frontend and pool go with their last rule, the load balancer with its last frontend
+    /// unless somebody else has something on it.
     ///
     /// - Parameters:
     ///   - poolIDs: the pool's unique id by item id, for items whose rule is gone already.
@@ -175,8 +180,11 @@ struct LoadBalancerEditor: Sendable {
             draft.frontends.remove(poolID)
             draft.pools.remove(poolID)
         }
-        if draft.frontends.elements.isEmpty { return LoadBalancerEdit(action: .delete) }
         let body = draft.body
+        // One that had nothing of ours is somebody's preparation.
+        if body != current, draft.frontends.elements.isEmpty, !hasForeignParts(draft, body) {
+            return LoadBalancerEdit(action: .delete)
+        }
         let mustWrite = body != current || ARMResource.hasFailed(body)
         return LoadBalancerEdit(action: mustWrite ? .write(body) : .keep)
     }
@@ -197,13 +205,9 @@ struct LoadBalancerEditor: Sendable {
         return result
     }
 
-    /// Every configuration of ours: rules whose probe asks a gateway for its health.
-    func allItems(in body: JSONValue) -> [String] {
-        let draft = LoadBalancerDraft(body, id: id)
-        return draft.rules.elements.compactMap { $0["name"]?.text }.filter { name in
-            draft.probes[name]?["properties.requestPath"]?.text?.hasPrefix("/gw/") == true
-        }
-    }
+    /// Every configuration that is provably ours: exactly those that ``prune(keeping:limit:in:)`` would take if nobody
+    /// wanted them.
+    func allItems(in body: JSONValue) -> [String] { ownItems(in: LoadBalancerDraft(body, id: id)) }
 
     // MARK: - References
 

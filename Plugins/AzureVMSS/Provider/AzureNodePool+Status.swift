@@ -3,8 +3,8 @@ import JSONModel
 import ProviderKit
 
 extension AzureNodePool {
-    /// Reads only. Items that the pool does not have are reported without `observed`. Without items: every
-    /// configuration that our resource group has something of.
+    /// Reads only. Items that the pool does not have are reported without `observed`. Without items: all that is provably
+    /// ours in our resource group.
     public func status(
         _ items: [PoolReference], _ context: CallContext
     ) async throws -> [ItemResult<NodePool.Observed>] {
@@ -26,22 +26,31 @@ extension AzureNodePool {
         return items.map { results[$0.id] ?? .failed($0.id, ProviderError(.retry, "pool: was not looked up")) }
     }
 
-    /// Every configuration that has an address on a node, or only a managed prefix (any more).
+    /// All that is provably ours: exactly what ``prune(keeping:namespaces:_:)`` would take if nobody wanted it, with what
+    /// it has. Public addresses without a configuration are listed as prune names them.
     private func statusOfAll(_ context: CallContext) async throws -> [ItemResult<NodePool.Observed>] {
         let origins = try await Origins(self, context)
-        var results: [String: ItemResult<NodePool.Observed>] = [:]
-        for members in try await allPools(besides: [], context).pools {
-            let survey = try await survey(members, context)
-            for uid in survey.managedUIDs {
-                results[uid] = .ok(uid, try await observe(uid, survey, origins, context))
+        let (pools, interfaces) = try await allPools(besides: [], context)
+        var surveys: [PoolSurvey] = []
+        for members in pools { surveys.append(try await survey(members, context)) }
+        let all = PrunePlan(
+            keeping: [], limit: .max, surveys: surveys, prefixes: origins.prefixes, addresses: origins.addresses,
+            interfaces: interfaces)
+        var results: [ItemResult<NodePool.Observed>] = []
+        for id in all.removed {
+            guard all.uids.contains(id) else {
+                results.append(.ok(id))
+                continue
             }
+            guard let survey = surveys.first(where: { $0.managedUIDs.contains(id) }) else {
+                let block = prefixes.find(Names.managed(id), among: origins.prefixes)?.block
+                let blockV6 = prefixes.find(Names.managedIPv6(id), among: origins.prefixes)?.block
+                results.append(.ok(id, .init(egressPrefix: block ?? "", egressPrefixV6: blockV6, nodes: [])))
+                continue
+            }
+            results.append(.ok(id, try await observe(id, survey, origins, context)))
         }
-        for uid in origins.prefixes.keys.compactMap(Names.uid) where results[uid] == nil {
-            let block = prefixes.find(Names.managed(uid), among: origins.prefixes)?.block
-            let blockV6 = prefixes.find(Names.managedIPv6(uid), among: origins.prefixes)?.block
-            results[uid] = .ok(uid, .init(egressPrefix: block ?? "", egressPrefixV6: blockV6, nodes: []))
-        }
-        return results.values.sorted { $0.id < $1.id }
+        return results
     }
 
     /// A configuration as it is found; nil if nothing of it is there.

@@ -59,18 +59,10 @@ public struct AzureNodePool: CapabilityProvider {
         _ items: [NodePool.Desired], _ context: CallContext
     ) async throws -> [ItemResult<NodePool.Observed>] {
         let pools = try await find(Set(items.map(\.pool)), context)
-        var outcomes: [String: Outcome] = [:]
-        for (selector, members) in Dictionary(grouping: items, by: \.pool) {
-            do {
-                guard let lookup = pools[selector] else { throw ProviderError(.retry, "pool: was not looked up") }
-                let pool = try lookup.get()
-                let result = try await writes.run(Self.queue(pool)) {
-                    try await ensure(members, in: pool, context)
-                }
-                outcomes.merge(result) { first, _ in first }
-            } catch {
-                for member in members { outcomes[member.id] = .failure(ProviderError(error)) }
-            }
+        let groups = PoolGroup.all(items, in: pools, by: \.pool)
+        let outcomes = await PoolGroup.separately(groups) { group in
+            let pool = try group.lookup.get()
+            return try await writes.run(Self.queue(pool)) { try await ensure(group.items, in: pool, context) }
         }
         return items.map { item in
             (outcomes[item.id] ?? .failure(ProviderError(.retry, "no outcome"))).itemResult(item.id) { $0 }
@@ -147,25 +139,18 @@ public struct AzureNodePool: CapabilityProvider {
         _ items: [PoolReference], _ context: CallContext
     ) async throws -> [ItemResult<Nothing>] {
         let pools = try await find(Set(items.map(\.pool)), context)
-        var outcomes: [String: Result<Nothing, ProviderError>] = [:]
-        for (selector, members) in Dictionary(grouping: items, by: \.pool) {
-            do {
-                switch pools[selector] {
-                case .found(let pool)?:
-                    try await removeConfigurations(Set(members.map(\.id)), from: pool, context)
-                case .missing(let reason)?:
-                    context.host.log(.warning, "pool is gone, removing its prefixes only", ["reason": reason.message])
-                case .failed(let error)?: throw error
-                case nil: throw ProviderError(.retry, "pool: was not looked up")
-                }
-                let listed = try await prefixes.list(context)
-                let removed = await separately(members) { member in
-                    try await prefixes.remove(Names.allManaged(member.id), listed: listed, context)
-                    return Nothing()
-                }
-                outcomes.merge(removed) { first, _ in first }
-            } catch {
-                for member in members { outcomes[member.id] = .failure(ProviderError(error)) }
+        let groups = PoolGroup.all(items, in: pools, by: \.pool)
+        let outcomes = await PoolGroup.separately(groups) { group in
+            switch group.lookup {
+            case .found(let pool): try await removeConfigurations(Set(group.items.map(\.id)), from: pool, context)
+            case .missing(let reason):
+                context.host.log(.warning, "pool is gone, removing its prefixes only", ["reason": reason.message])
+            case .failed(let error): throw error
+            }
+            let listed = try await prefixes.list(context)
+            return await separately(group.items) { item in
+                try await prefixes.remove(Names.allManaged(item.id), listed: listed, context)
+                return Nothing()
             }
         }
         return items.map { item in

@@ -113,11 +113,3 @@ struct PrefixRequest: Sendable, Equatable {
         return prefix
     }
 }
-
-/// Names of regions, which Azure writes with and without spaces: `westeurope`, `West Europe`.
-enum Region {
-    static func isSame(_ left: String, _ right: String) -> Bool {
-        func plain(_ text: String) -> String { text.lowercased().filter { $0 != " " } }
-        return plain(left) == plain(right)
-    }
-}

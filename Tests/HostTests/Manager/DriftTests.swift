@@ -143,6 +143,34 @@ private let ruleOfSomebody: JSONValue = [
         }
     }
 
+    /// The object is written between the reading and the telling: the repair comes all the same, so it is now or never.
+    @Test func driftIsToldOnceAlsoWhereSomebodyWroteTheObjectMeanwhile() async throws {
+        try await ManagerFixture.run(isManaged: false) { fixture in
+            try await fixture.create("gw-a")
+            let gateway = try #require(try await fixture.find(StaticGatewayConfiguration.self, "gw-a"))
+            let stale = try await fixture.client.create(
+                GatewayLBConfiguration(
+                    metadata: ObjectMeta(
+                        name: "gw-a", namespace: ManagerFixture.namespace,
+                        ownerReferences: [gateway.ownerReference()]),
+                    spec: GatewayConfigurationSpec(gateway.spec)))
+            _ = try await fixture.client.mergePatch(
+                GatewayLBConfiguration.self, namespace: ManagerFixture.namespace, name: "gw-a",
+                patch: ["metadata": ["labels": ["team": "a"]]])
+            let teller = try fixture.watch(of: [stale]).teller
+            for _ in 0..<2 { await teller.tell(["probes/p: is missing"], of: stale) }
+            let told = try #require(try await fixture.find(GatewayLBConfiguration.self, "gw-a"))
+            #expect(Conditions.find("Ready", in: told.status?.conditions)?.reason == "CloudDrift")
+            #expect(told.metadata.labels["team"] == "a")
+            #expect(try await fixture.readiness("gw-a")?.reason == "CloudDrift")
+            let events = try await fixture.eventually("the event is stored") {
+                let found = try await fixture.events(about: "gw-a").filter { $0.reason == "CloudDrift" }
+                return found.isEmpty ? nil : found
+            }
+            #expect(events.map(\.count) == [1])
+        }
+    }
+
     @Test func whatBelongsToNobodyGoesByAndByAndTheRestStays() async throws {
         // The first prune runs by hand below, and the manager's never.
         try await ManagerFixture.run(changing: { $0.drift.pruneSeconds = 0 }) { fixture in

@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Kubernetes
 import ProviderKit
 import Reconcile
@@ -150,19 +149,17 @@ struct ObjectReview<Object: ProvidedObject>: Sendable {
         }
     }
 
-    /// What carries the system's names and belongs to no object.
+    /// What a prune takes: asked for everything, a provider lists what it would remove if nobody wanted it.
     private func strays() async -> CloudPlan {
         guard settings.drift.pruneSeconds > 0 else { return CloudPlan(entries: [], asDesired: 0) }
         do {
             let known = Set(found.map { $0.metadata.uid.lowercased() })
-            // As the providers' prune: what is named by no UID is a person's.
-            let strays = try await capability.status([]).filter {
-                UUID(uuidString: $0.id) != nil && !known.contains($0.id.lowercased())
-            }
+            let strays = try await capability.status([]).filter { !known.contains($0.id.lowercased()) }
             return CloudPlan(
                 entries: strays.map { stray in
                     CloudPlan.Entry(
-                        .prune, kind, name: stray.id, details: stray.observed.map { [Object.describe($0)] } ?? [])
+                        stray.code == .ok ? .prune : .unknown, kind, name: stray.id,
+                        details: stray.observed.map { [Object.describe($0)] } ?? [], message: stray.message)
                 }, asDesired: 0)
         } catch {
             let message = "what belongs to no object: \(ProviderError(error).message)"
