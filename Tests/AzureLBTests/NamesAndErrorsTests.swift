@@ -71,6 +71,35 @@ import Testing
         #expect(cloud.resourceManagerEndpoint == "http://127.0.0.1:1")
     }
 
+    @Test func `every name of a resource can be another one`() throws {
+        let cloud = try read([
+            "vnetResourceGroup": "nets", "gatewayLoadBalancerName": "mine", "loadBalancerResourceGroup": "balancers",
+            "userAgent": "me/1",
+        ])
+        let group = "/subscriptions/\(cloud.subscriptionID)/resourceGroups"
+        let network = "providers/Microsoft.Network"
+        #expect(cloud.loadBalancerID.description == "\(group)/balancers/\(network)/loadBalancers/mine")
+        #expect(cloud.subnetID.description == "\(group)/nets/\(network)/virtualNetworks/kegw-vnet/subnets/gateways")
+        #expect(cloud.userAgent == "me/1")
+    }
+
+    @Test func `backoff and limits are as the fields say, and off where their switch is`() throws {
+        let fields: [String: JSONValue?] = [
+            "cloudProviderBackoffRetries": 7, "cloudProviderBackoffDuration": 2, "cloudProviderRateLimitQPS": .number(3.5),
+            "cloudProviderRateLimitBucket": 11, "cloudProviderRateLimitQPSWrite": .number(0.5),
+            "cloudProviderRateLimitBucketWrite": 2,
+        ]
+        #expect(try read(fields).pace == RequestPace())
+        let on: [String: JSONValue?] = [
+            "cloudProviderBackoff": true, "cloudProviderRateLimit": "true", "enableMinimumRetryAfter": true,
+        ]
+        let pace = try read(fields.merging(on) { $1 }).pace
+        #expect(pace.retries == 7 && pace.retryBase == .seconds(2))
+        #expect(pace.reads?.perSecond == 3.5 && pace.reads?.burst == 11)
+        #expect(pace.writes?.perSecond == 0.5 && pace.writes?.burst == 2)
+        #expect(pace.ignoresShortRetryAfter)
+    }
+
     @Test func `field names have no case and foreign fields are ignored`() throws {
         let cloud = try read([
             "subscriptionId": nil, "SubscriptionID": "other", "vmType": "vmss", "tagsMap": ["a": "b"],

@@ -14,11 +14,16 @@ public final class TestHost: HostServices {
     private let start = ContinuousClock.now
     private let jump: Duration
     private let jumped = Mutex(false)
+    private let advanced = Mutex(Duration.zero)
+    private let isStopped: Bool
 
-    /// - Parameter clockJumpAfterWrite: how far the host's clock leaps once the first PUT was answered; lets a test be
-    ///   late without waiting.
-    public init(clockJumpAfterWrite: Duration = .zero) {
+    /// - Parameters:
+    ///   - clockJumpAfterWrite: how far the host's clock leaps once the first PUT was answered; lets a test be late
+    ///     without waiting.
+    ///   - isStopped: time goes by through ``advance(by:)`` only.
+    public init(clockJumpAfterWrite: Duration = .zero, isStopped: Bool = false) {
         jump = clockJumpAfterWrite
+        self.isStopped = isStopped
     }
 
     /// Everything that was logged so far, metadata included.
@@ -29,8 +34,13 @@ public final class TestHost: HostServices {
     }
 
     public func now() -> HostInstant {
-        let elapsed = ContinuousClock.now - start
+        let elapsed = (isStopped ? .zero : ContinuousClock.now - start) + advanced.withLock { $0 }
         return HostInstant(nanoseconds: 0).advanced(by: jumped.withLock { $0 } ? elapsed + jump : elapsed)
+    }
+
+    /// Lets time go by without waiting.
+    public func advance(by duration: Duration) {
+        advanced.withLock { $0 += duration }
     }
 
     public func send(_ request: HTTPRequest) async throws -> HTTPResponse {

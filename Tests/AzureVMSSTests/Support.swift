@@ -60,11 +60,14 @@ extension AzureSimulator {
 
 /// Both providers of one cloud; a pool's frontend comes before its addresses, as the manager does it.
 struct Cloud: Sendable {
-    let host = TestHost()
+    let host: TestHost
     let pools: AzureNodePool
     let balancer: AzureLoadBalancer
 
-    init(_ client: ARMTestClient, pruneLimit: Int? = nil, location: String = "labregion") throws {
+    init(
+        _ client: ARMTestClient, pruneLimit: Int? = nil, location: String = "labregion", isClockStopped: Bool = false
+    ) throws {
+        host = TestHost(isStopped: isClockStopped)
         let data = try pluginConfiguration(endpoint: client.endpoint, changes: ["location": .string(location)])
         var configuration = try CloudConfiguration(pluginConfiguration: data)
         if let pruneLimit { configuration.pruneLimit = pruneLimit }

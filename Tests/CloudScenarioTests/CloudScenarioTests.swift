@@ -27,6 +27,19 @@ import Testing
         #expect(replaced.otherPuts == 0)
     }
 
+    @Test func `a strip right after a look is repaired within a look and one round of writes`() async throws {
+        let stripped = try await BenchCluster.run { cluster in
+            try await cluster.create(Scenarios.names(5))
+            return try await cluster.withManager {
+                _ = try await Scenarios.provision(5, in: cluster)
+                try await cluster.clock.sleep(for: .seconds(120))
+                return try await Scenarios.strip(5, in: cluster)
+            }
+        }
+        #expect(stripped.instancePuts == 1)
+        #expect(stripped.time <= .seconds(45), "\(stripped.time)")
+    }
+
     /// 12 s for each machine, 4 at a time, and 3 s for the model before them; the prefix is made meanwhile in 4 s.
     @Test(arguments: [(4, 12), (8, 24), (10, 36)])
     func `machines are written four at a time`(machines: Int, seconds: Int) async throws {

@@ -68,6 +68,12 @@ public struct PoolDirectory: Sendable {
         _ selector: PoolSelector, in listing: Listing, deadline: HostInstant
     ) async throws -> PoolLookup {
         if let wanted = selector.scaleSet {
+            for (field, value) in [("name", wanted.name), ("resourceGroup", wanted.resourceGroup)]
+            where !ResourceID.isName(value) && !(value.isEmpty && field == "resourceGroup") {
+                throw ProviderError(
+                    .invalid, "pool.scaleSet.\(field): \"\(value.prefix(100))\" is no name of Azure's",
+                    reason: .poolNotFound)
+            }
             let id = client.configuration.id(
                 "Microsoft.Compute", ["virtualMachineScaleSets", wanted.name],
                 resourceGroup: wanted.resourceGroup.isEmpty ? nil : wanted.resourceGroup)

@@ -27,6 +27,11 @@ public struct ResourceID: Sendable, Hashable, CustomStringConvertible {
         self.init(subscription: parts[2], resourceGroup: parts[4], provider: parts[6], path: Array(parts[7...]))
     }
 
+    /// Whether a text can be one part of a path: a name that users type must not lead a request elsewhere.
+    public static func isName(_ text: String) -> Bool {
+        !text.isEmpty && text != "." && text != ".." && !text.utf8.contains { isSpecial($0) || $0 == UInt8(ascii: "/") }
+    }
+
     private static func isSpecial(_ byte: UInt8) -> Bool {
         byte <= 0x20 || byte == 0x7F || "%?#\\".utf8.contains(byte)
     }

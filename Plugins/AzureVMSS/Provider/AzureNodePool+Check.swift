@@ -3,14 +3,14 @@ import JSONModel
 import ProviderKit
 
 extension AzureNodePool {
-    /// Compares, and writes nothing. The cost does not grow with the number of items: one list of prefixes, and for each
-    /// scale set its model and the network interfaces of its instances, or for machines one list of network interfaces.
-    /// Every few minutes one more for the instances' own models.
+    /// Compares, and writes nothing. The cost does not grow with the number of items: for each scale set one list of its
+    /// instances' network interfaces, for all machines together one list of theirs. What cannot take addresses from
+    /// running gateways is read less often (``PoolMemory``): models of scale sets, prefixes, instances' own models.
     public func check(
         _ items: [NodePool.Desired], _ context: CallContext
     ) async throws -> [ItemResult<NodePool.Observed>] {
         let pools = try await findCheaply(Set(items.map(\.pool)), context)
-        let listed = try await prefixes.list(context)
+        let listed = try await listCheaply(context)
         let isOfMachines = pools.values.contains { lookup in
             if case .found(.machines) = lookup { true } else { false }
         }
@@ -48,19 +48,32 @@ extension AzureNodePool {
         return items.map { results[$0.id] ?? .failed($0.id, ProviderError(.retry, "pool: was not looked up")) }
     }
 
-    /// Pools of machines are taken from memory: all that is read of them are their network interfaces.
+    /// From memory as far as it is fresh; all that is ever read of a pool of machines are its network interfaces.
     private func findCheaply(
         _ selectors: Set<PoolSelector>, _ context: CallContext
     ) async throws -> [PoolSelector: PoolLookup] {
+        let edition = await memory.edition
         var result: [PoolSelector: PoolLookup] = [:]
         for selector in selectors {
             if let pool = await memory.machinePool(selector, at: context.host.now) {
                 result[selector] = .found(.machines(pool))
+            } else if let lookup = await memory.scaleSet(selector, at: context.host.now) {
+                result[selector] = lookup
             }
         }
         let unknown = selectors.filter { result[$0] == nil }
         guard !unknown.isEmpty else { return result }
-        return result.merging(try await find(unknown, context)) { _, new in new }
+        let found = try await find(unknown, context)
+        await memory.remember(scaleSets: found, edition: edition, at: context.host.now)
+        return result.merging(found) { _, new in new }
+    }
+
+    private func listCheaply(_ context: CallContext) async throws -> PrefixKeeper.Listing {
+        if let known = await memory.prefixList(at: context.host.now) { return known }
+        let edition = await memory.edition
+        let listed = try await prefixes.list(context)
+        await memory.remember(prefixList: listed, edition: edition, at: context.host.now)
+        return listed
     }
 
     /// The item with the prefixes that are there.

@@ -23,6 +23,7 @@ extension AzureNodePool {
                 .notice, "pruning node pools",
                 ["removed": plan.removed.joined(separator: ","), "left": "\(plan.left.count)"])
         }
+        await memory.forgetLooks()
         var failures: [String: ProviderError] = [:]
         for survey in surveys {
             let here = survey.managedUIDs.intersection(plan.uids)
@@ -39,6 +40,7 @@ extension AzureNodePool {
         let loose = await separately(plan.addresses.map(PruneTarget.init)) { target in
             try await addresses.remove(target.id, context)
         }
+        await memory.forgetLooks()
         for (id, error) in orphans.compactMapValues(\.failure) { failures[id] = error }
         for (name, error) in loose.compactMapValues(\.failure) { failures[PrunePlan.addressID(name)] = error }
         return plan.removed.map { id in failures[id].map { .failed(id, $0) } ?? .ok(id) }

@@ -60,10 +60,12 @@ public struct AzureNodePool: CapabilityProvider {
     ) async throws -> [ItemResult<NodePool.Observed>] {
         let pools = try await find(Set(items.map(\.pool)), context)
         let groups = PoolGroup.all(items, in: pools, by: \.pool)
+        await memory.forgetLooks()
         let outcomes = await PoolGroup.separately(groups) { group in
             let pool = try group.lookup.get()
             return try await writes.run(Self.queue(pool)) { try await ensure(group.items, in: pool, context) }
         }
+        await memory.forgetLooks()
         return items.map { item in
             (outcomes[item.id] ?? .failure(ProviderError(.retry, "no outcome"))).itemResult(item.id) { $0 }
         }
@@ -140,6 +142,7 @@ public struct AzureNodePool: CapabilityProvider {
     ) async throws -> [ItemResult<Nothing>] {
         let pools = try await find(Set(items.map(\.pool)), context)
         let groups = PoolGroup.all(items, in: pools, by: \.pool)
+        await memory.forgetLooks()
         let outcomes = await PoolGroup.separately(groups) { group in
             switch group.lookup {
             case .found(let pool): try await removeConfigurations(Set(group.items.map(\.id)), from: pool, context)
@@ -153,6 +156,7 @@ public struct AzureNodePool: CapabilityProvider {
                 return Nothing()
             }
         }
+        await memory.forgetLooks()
         return items.map { item in
             (outcomes[item.id] ?? .failure(ProviderError(.retry, "no outcome"))).itemResult(item.id) { _ in nil }
         }

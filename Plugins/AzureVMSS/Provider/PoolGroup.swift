@@ -33,7 +33,8 @@ struct PoolGroup<Item: Identified & Sendable>: Sendable {
 
     /// Runs `body` for each group, each failing alone.
     static func separately<Value: Sendable>(
-        _ groups: [PoolGroup], _ body: @escaping @Sendable (PoolGroup) async throws -> [String: Result<Value, ProviderError>]
+        _ groups: [PoolGroup],
+        _ body: @escaping @Sendable (PoolGroup) async throws -> [String: Result<Value, ProviderError>]
     ) async -> [String: Result<Value, ProviderError>] {
         let results = await concurrently(groups, limit: parallelism) { group in
             do {

@@ -1,7 +1,7 @@
 /// Section `manager.drift` of `host.yaml`: how often the cloud is compared with what is desired.
 public struct DriftSettings: Sendable, Equatable {
-    /// Seconds from one comparison to the next. A strip of all addresses by somebody else's roll-out is to be repaired
-    /// within 45 s, of which the repair takes up to 15.
+    /// Seconds from one comparison to the next; what nodes have is compared twice as often. A strip of all addresses by
+    /// somebody else's roll-out is to be repaired within 45 s, of which the repair's writes take 15 and more.
     public var checkSeconds = 30
     /// Seconds from one search for what belongs to no configuration to the next; 0: never.
     public var pruneSeconds = 3600

@@ -35,7 +35,7 @@ struct DriftWatch<Object: ProvidedObject>: Sendable {
     /// of many clusters do not meet; the pace itself is kept, because it is what reads are budgeted by.
     func run() async throws {
         try await store.waitUntilSynced()
-        let interval = Duration.seconds(settings.drift.checkSeconds)
+        let interval = Duration.seconds(settings.drift.checkSeconds) / Object.looksPerInterval
         var random = environment.random
         try await environment.clock.sleep(for: interval * Double.random(in: 0..<1, using: &random))
         var untilResync = Duration.seconds(settings.resyncSeconds)

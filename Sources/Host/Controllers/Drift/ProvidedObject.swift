@@ -9,6 +9,8 @@ protocol ProvidedObject: KubernetesResource {
     static var providerFinalizer: String { get }
     /// Whether the object's own state is told through a GatewayLBConfiguration of its name.
     static var isBelowLoadBalancer: Bool { get }
+    /// Comparisons in each `checkSeconds`, 1 or more.
+    static var looksPerInterval: Int { get }
 
     var spec: GatewayConfigurationSpec { get }
     var conditions: [Condition]? { get }
@@ -38,6 +40,7 @@ extension GatewayLBConfiguration: ProvidedObject {
 
     static var providerFinalizer: String { GatewayNames.loadBalancerFinalizer }
     static var isBelowLoadBalancer: Bool { false }
+    static var looksPerInterval: Int { 1 }
 
     static func describe(_ observed: LoadBalancer.Observed) -> String {
         "frontend \(observed.frontendIP), UDP port \(observed.port)"
@@ -63,6 +66,9 @@ extension GatewayVMConfiguration: ProvidedObject {
 
     static var providerFinalizer: String { GatewayNames.nodePoolFinalizer }
     static var isBelowLoadBalancer: Bool { true }
+    /// A strip takes the addresses of every gateway at once, and its repair takes the writes of whole machines; so half
+    /// of the time that it may last is not spent on waiting for the next look.
+    static var looksPerInterval: Int { 2 }
 
     static func describe(_ observed: NodePool.Observed) -> String {
         "egress prefix \(observed.egressPrefix), on \(observed.nodes.count) nodes"

@@ -154,18 +154,20 @@ public struct BenchCluster: Sendable {
         }
     }
 
-    /// Waits until `condition` holds, looking once a second.
+    /// Waits until `condition` holds, looking again and again.
     ///
     /// - Returns: the virtual time since the call.
     /// - Throws: ``BenchError`` after `limit`.
     @discardableResult
-    public func wait(_ what: String, limit: Duration, until condition: () async -> Bool) async throws -> Duration {
+    public func wait(
+        _ what: String, limit: Duration, every pause: Duration = .seconds(1), until condition: () async -> Bool
+    ) async throws -> Duration {
         let begin = clock.now
         while await !condition() {
             guard begin.duration(to: clock.now) < limit else {
                 throw BenchError("\(what): not within \(limit)")
             }
-            try await clock.sleep(for: .seconds(1))
+            try await clock.sleep(for: pause)
         }
         return begin.duration(to: clock.now)
     }

@@ -148,12 +148,18 @@ public enum Scenarios {
         return result
     }
 
-    /// Somebody else rolls out a model without our ipConfigurations.
+    /// Somebody else rolls out a model without our ipConfigurations, at the worst moment: just after the nodes' network
+    /// interfaces were looked at.
     public static func strip(_ count: Int, in cluster: BenchCluster) async throws -> Repair {
+        let before = cluster.host.calls.count
+        try await cluster.wait("a look at the network interfaces", limit: .seconds(120), every: .milliseconds(10)) {
+            cluster.host.calls[before...].contains { $0.isRead && $0.url.contains("/networkInterfaces") }
+        }
         let start = cluster.host.calls.count
         try await cluster.simulator.inject(.strip)
         var result = Repair()
-        result.time = try await cluster.wait("all addresses are back", limit: .seconds(3600)) {
+        result.time = try await cluster.wait("all addresses are back", limit: .seconds(3600), every: .milliseconds(100))
+        {
             await cluster.simulator.snapshot().instances.flatMap(\.ipConfigurations).count {
                 $0.name.hasPrefix("egressgateway-") && $0.publicIP != nil
             } == count * BenchCloud.instances
