@@ -21,7 +21,7 @@ help:
 	@echo 'make test-apiserver  hold the embedded API server, and Kubernetes'"'"' own libraries, to the same tests'
 	@echo 'make test-chart      hold the Helm chart and its rendered manifests together, with Helm'"'"'s engine'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
-	@echo 'make bench      measure plugin calls, and what gateways cost in the cloud, against limits (release build)'
+	@echo 'make bench      measure plugin calls, the cost of gateways in the cloud, and client-go beside us, against limits'
 	@echo 'make build      leave a relocatable install tree in build/ (CONFIGURATION=release for a lean one)'
 	@echo 'make demo-down  remove what a kept or interrupted demo left'
 	@echo 'make lint       check the format of all Swift sources; make format applies it'
@@ -88,11 +88,12 @@ end-to-end-test:
 # Release, because a debug build costs many times as much, and not in proportion. Figures: docs/benchmarks.md.
 bench: setup
 	@echo 'bench: compiling (release); a first build takes some minutes'
-	@for product in egress-host MemoryTunnel border-bench cloud-bench; do \
+	@for product in egress-host MemoryTunnel border-bench cloud-bench kubernetes-bench; do \
 	  swift build -c release --quiet --product $$product; \
 	done
 	@.build/release/border-bench
 	@.build/release/cloud-bench
+	@peers=$$(scripts/bench/build-peers.sh | tail -n 1) && .build/release/kubernetes-bench "$$peers"
 
 lint:
 	@swift format lint --strict --recursive --parallel $(SWIFT_SOURCES) && echo 'lint: clean'

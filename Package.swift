@@ -138,6 +138,10 @@ let benchmarkTargets: [Target] =
         .executableTarget(
             name: "cloud-bench", dependencies: ["CloudScenarios"], path: "Tests/Benchmarks/Cloud/Bench",
             swiftSettings: strict),
+        .executableTarget(
+            name: "kubernetes-bench",
+            dependencies: ["Kubernetes", "Reconcile", asyncHTTPClient, logging] + nioCore,
+            path: "Tests/Benchmarks/Kubernetes", swiftSettings: strict),
     ]
 
 let pluginNames = ["AzureLB", "AzureVMSS", "WireGuard", "VXLAN", "CNIChain"]

@@ -6,10 +6,11 @@
 
 archive_keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
-say() { echo "apiserver: $*"; }
+# Whoever sources this may say who speaks.
+say() { echo "${speaker:-apiserver}: $*"; }
 
 fail() {
-  echo "apiserver: $*" >&2
+  echo "${speaker:-apiserver}: $*" >&2
   exit 1
 }
 
