@@ -5,8 +5,26 @@ import Synchronization
 ///
 /// One ``Reflector`` writes. A read is a snapshot: it may be older than the API server's state, never torn.
 public final class ObjectStore<Resource: KubernetesResource>: Sendable {
+    /// Holds one object. The free places of a dictionary are as large as its values, so the values are kept small.
+    fileprivate final class Entry: Sendable {
+        let object: Resource
+
+        init(_ object: Resource) { self.object = object }
+    }
+
+    /// All objects of a list while it comes in, one of each key.
+    public struct Contents: Sendable {
+        fileprivate var entries: [ObjectKey: Entry] = [:]
+
+        /// Starts empty.
+        public init() {}
+
+        /// Adds one object; of two with the same key the last one stays.
+        public mutating func add(_ object: Resource) { entries[ObjectKey(object)] = Entry(object) }
+    }
+
     private struct State {
-        var objects: [ObjectKey: Resource] = [:]
+        var objects: [ObjectKey: Entry] = [:]
         /// Index name to index value to the keys of its objects.
         var indexes: [String: [String: Set<ObjectKey>]] = [:]
         var isSynced = false
@@ -29,7 +47,7 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     /// The objects that an index function gave this value for, in no particular order; none for an unknown index.
     public func objects(inIndex index: String, value: String) -> [Resource] {
         state.withLock { state in
-            (state.indexes[index]?[value] ?? []).compactMap { state.objects[$0] }
+            (state.indexes[index]?[value] ?? []).compactMap { state.objects[$0]?.object }
         }
     }
 
@@ -39,10 +57,10 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     }
 
     /// The object, if it is known.
-    public subscript(key: ObjectKey) -> Resource? { state.withLock { $0.objects[key] } }
+    public subscript(key: ObjectKey) -> Resource? { state.withLock { $0.objects[key] }?.object }
 
     /// All objects, in no particular order.
-    public var all: [Resource] { state.withLock { Array($0.objects.values) } }
+    public var all: [Resource] { state.withLock { $0.objects }.values.map(\.object) }
 
     /// How many objects are known.
     public var count: Int { state.withLock { $0.objects.count } }
@@ -77,23 +95,35 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     ///
     /// - Returns: what is new, different or gone, by key. Background work if it is the first list, else live.
     @discardableResult
-    public func replaceAll(_ objects: [Resource]) -> [StoreChange] {
-        let fresh = Dictionary(objects.map { (ObjectKey($0), $0) }) { $1 }
+    public func replaceAll(_ objects: some Sequence<Resource>) -> [StoreChange] {
+        var contents = Contents()
+        for object in objects { contents.add(object) }
+        return replaceAll(contents)
+    }
+
+    /// As ``replaceAll(_:)``, for a list that was put together object by object.
+    @discardableResult
+    public func replaceAll(_ contents: Contents) -> [StoreChange] {
+        let fresh = contents.entries
         let (changes, waiters) = state.withLock { state in
             let priority = state.isSynced ? WorkPriority.live : .background
             var changes = state.objects.keys.filter { fresh[$0] == nil }
                 .map { StoreChange(key: $0, kind: .deleted, priority: priority) }
-            for (key, object) in fresh where state.objects[key] != object {
-                let kind = state.objects[key] == nil ? StoreChange.Kind.added : .modified
-                changes.append(StoreChange(key: key, kind: kind, priority: priority))
+            // At once, because growing would leave holes in the heap that are as large as the index of the store.
+            changes.reserveCapacity(changes.count + max(fresh.count - state.objects.count, 0))
+            for (key, entry) in fresh {
+                let known = state.objects[key]
+                guard known?.object != entry.object else { continue }
+                changes.append(StoreChange(key: key, kind: known == nil ? .added : .modified, priority: priority))
             }
             state.objects = fresh
             state.indexes = [:]
-            for (key, object) in fresh { enter(object, key, &state) }
+            for (key, entry) in fresh { enter(entry.object, key, &state) }
             state.isSynced = true
             defer { state.waiters = [:] }
             // In order, so that what follows does not depend on how hashes fall.
-            return (changes.sorted { $0.key < $1.key }, Array(state.waiters.values))
+            changes.sort { $0.key < $1.key }
+            return (changes, Array(state.waiters.values))
         }
         for waiter in waiters { waiter.resume() }
         return changes
@@ -106,7 +136,7 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     public func set(_ object: Resource) -> Resource? {
         let key = ObjectKey(object)
         return state.withLock { state in
-            let old = state.objects.updateValue(object, forKey: key)
+            let old = state.objects.updateValue(Entry(object), forKey: key)?.object
             if let old { leave(old, key, &state) }
             enter(object, key, &state)
             return old
@@ -119,7 +149,7 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     @discardableResult
     public func remove(_ key: ObjectKey) -> Resource? {
         state.withLock { state in
-            let old = state.objects.removeValue(forKey: key)
+            let old = state.objects.removeValue(forKey: key)?.object
             if let old { leave(old, key, &state) }
             return old
         }

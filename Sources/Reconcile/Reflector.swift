@@ -46,7 +46,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     public func run() async throws {
         var machine = ListWatchMachine(streamsLists: await client.streamsLists())
         var random = environment.random
-        var pages: [Resource] = []
+        var pages = ObjectStore<Resource>.Contents()
         while true {
             try Task.checkCancellation()
             switch machine.next(using: &random) {
@@ -56,7 +56,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             case .stream(let seconds):
                 machine.handle(await stream(seconds), using: &random)
             case .list(let token):
-                if token == nil { pages = [] }
+                if token == nil { pages = ObjectStore<Resource>.Contents() }
                 machine.handle(await list(token, into: &pages), using: &random)
             case .watch(let version, let seconds):
                 await watch(version, seconds, &machine, &random)
@@ -65,17 +65,20 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     }
 
     /// Reads one page; the last one makes the store equal to the list at once.
-    private func list(_ token: String?, into pages: inout [Resource]) async -> ListWatchMachine.Input {
+    private func list(_ token: String?, into pages: inout ObjectStore<Resource>.Contents) async
+        -> ListWatchMachine.Input
+    {
         let elapsed = environment.stopwatch()
         do {
             let page = try await client.listPage(
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
             heard()
             report(page.list.undecodable)
-            pages += page.list.items + page.list.undecodable.compactMap(lastReadable)
+            for object in page.list.items { pages.add(object) }
+            for object in page.list.undecodable.compactMap(lastReadable) { pages.add(object) }
             if page.continueToken == nil {
                 for change in store.replaceAll(pages) { onChange(change) }
-                pages = []
+                pages = ObjectStore<Resource>.Contents()
             }
             return .page(resourceVersion: page.list.resourceVersion, continueToken: page.continueToken)
         } catch {
@@ -86,17 +89,17 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     /// Reads all objects as events; the store becomes equal to them at once, when the last one is there.
     private func stream(_ seconds: Int) async -> ListWatchMachine.Input {
         let elapsed = environment.stopwatch()
-        var objects: [Resource] = []
+        var objects = ObjectStore<Resource>.Contents()
         do {
             for try await event in try await client.streamList(
                 Resource.self, scope: scope, timeoutSeconds: seconds)
             {
                 heard()
                 switch event {
-                case .added(let object): objects.append(object)
+                case .added(let object): objects.add(object)
                 case .undecodable(let object, _, _):
                     report([object])
-                    if let known = lastReadable(object) { objects.append(known) }
+                    if let known = lastReadable(object) { objects.add(known) }
                 case .initialEventsEnd(let version):
                     for change in store.replaceAll(objects) { onChange(change) }
                     return .streamed(resourceVersion: version)

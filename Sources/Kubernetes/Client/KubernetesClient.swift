@@ -119,7 +119,10 @@ public final class KubernetesClient: Sendable {
         path.add("fieldSelector", scope.fieldSelector)
         path.add("limit", String(limit))
         path.add("continue", continueToken)
-        let page: ListPage<Resource> = try await send(APIRequest(method: .get, path: path.text))
+        let request = APIRequest(method: .get, path: path.text)
+        let data = try await transport.send(request)
+        var plain = PlainAnswers<Resource>()
+        let page = try plain.page(data) ?? decode(ListPage<Resource>.self, from: data, request)
         let token = page.metadata.continueToken
         return Page(
             list: ResourceList(
@@ -298,7 +301,12 @@ public final class KubernetesClient: Sendable {
     }
 
     private func send<Answer: Decodable>(_ request: APIRequest) async throws -> Answer {
-        let data = try await transport.send(request)
+        try decode(Answer.self, from: try await transport.send(request), request)
+    }
+
+    private func decode<Answer: Decodable>(
+        _ type: Answer.Type, from data: Data, _ request: APIRequest
+    ) throws -> Answer {
         do {
             return try KubernetesJSON.decode(Answer.self, from: data)
         } catch {

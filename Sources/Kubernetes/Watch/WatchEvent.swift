@@ -93,10 +93,16 @@ struct ListPage<Resource: KubernetesResource>: Decodable {
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        metadata = try container.decode(ListMeta.self, forKey: .metadata)
+        self.init(
+            metadata: try container.decode(ListMeta.self, forKey: .metadata),
+            try container.value(.items, default: [Isolated<Resource>]()))
+    }
+
+    init(metadata: ListMeta, _ objects: [Isolated<Resource>]) {
+        self.metadata = metadata
         items = []
         undecodable = []
-        for item in try container.value(.items, default: [Isolated<Resource>]()) {
+        for item in objects {
             switch item {
             case .success(let object): items.append(object)
             case .failure(let object, _): undecodable.append(object)
@@ -106,7 +112,7 @@ struct ListPage<Resource: KubernetesResource>: Decodable {
 }
 
 /// Decodes an object, or what can be said about one that does not decode, so that its neighbours are not lost.
-private enum Isolated<Resource: KubernetesResource>: Decodable {
+enum Isolated<Resource: KubernetesResource>: Decodable {
     case success(Resource)
     case failure(UndecodableObject, resourceVersion: String)
 

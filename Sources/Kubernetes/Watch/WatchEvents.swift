@@ -21,6 +21,13 @@ public struct WatchEvents<Resource: KubernetesResource>: AsyncSequence, Sendable
         var chunks: any AsyncIteratorProtocol<ByteBuffer, any Error>
         var lines: LineSplitter
         let request: APIRequest
+        private var plain = PlainAnswers<Resource>()
+
+        init(chunks: any AsyncIteratorProtocol<ByteBuffer, any Error>, lines: LineSplitter, request: APIRequest) {
+            self.chunks = chunks
+            self.lines = lines
+            self.request = request
+        }
 
         /// The next event; nil once the server ended the watch in order.
         ///
@@ -49,7 +56,8 @@ public struct WatchEvents<Resource: KubernetesResource>: AsyncSequence, Sendable
             }
         }
 
-        private func event(_ line: ArraySlice<UInt8>) throws -> WatchEvent<Resource> {
+        private mutating func event(_ line: ArraySlice<UInt8>) throws -> WatchEvent<Resource> {
+            if let event = line.withUnsafeBufferPointer({ plain.event($0) }) { return event }
             let data = Data(line)
             let decoded: WatchLine<Resource>
             do {

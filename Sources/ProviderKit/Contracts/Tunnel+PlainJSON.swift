@@ -1,3 +1,5 @@
+import JSONModel
+
 // A gateway's end lists all pods of its node, so these requests are the ones that grow.
 
 extension Tunnel.Desired: PlainJSONValue {

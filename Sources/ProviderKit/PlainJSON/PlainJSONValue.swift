@@ -1,3 +1,5 @@
+import JSONModel
+
 #if canImport(FoundationEssentials)
     import FoundationEssentials
 #endif

@@ -14,13 +14,14 @@ final class BenchClient: Sendable {
     private let controller: Controller
     private let progress: Progress
     private let server: String
+    private let relay = Relay()
 
     init(server: String, wait: Duration) throws {
         var logger = Logger(label: "kubernetes-bench")
         logger.logLevel = .warning
         self.server = server
         client = try KubernetesClient(configuration: ClientConfiguration(server: server), logger: logger)
-        let relay = Relay()
+        let relay = relay
         reflector = Reflector(
             PodEndpoint.self, client: client,
             indexes: ["namespace": { [$0.metadata.namespace] }], logger: logger
@@ -30,23 +31,28 @@ final class BenchClient: Sendable {
         controller = Controller(name: "pod-endpoints", concurrency: 1, logger: logger) { key in
             await progress.reconcile(key, in: store, wait: wait)
         }
-        relay.connect(to: controller)
     }
 
     /// Runs one job from the first request to the end.
     func run(_ job: ClientJob, keys: Int, rounds: Int) async throws -> ClientResult {
         try await withThrowingTaskGroup(of: Void.self) { group in
+            if job != .cold {
+                relay.connect(to: controller)
+                group.addTask { await self.controller.run() }
+            }
             group.addTask { try await self.reflector.run() }
-            if job != .cold { group.addTask { await self.controller.run() } }
             try await reflector.store.waitUntilSynced()
             var result = ClientResult()
             result.syncedAt = monotonic()
-            (result.objects, result.checksum) = summary()
-            switch job {
-            case .cold:
+            if job == .cold {
                 try await Task.sleep(for: .seconds(2))
+                // Before the benchmark itself needs memory for a sum over all objects.
                 result.peakKiB = try memory("VmHWM")
                 result.settledKiB = try memory("VmRSS")
+            }
+            (result.objects, result.checksum) = summary()
+            switch job {
+            case .cold: break
             case .noOp:
                 result.reconcilesPerSecond = try await measureNoOps(result.objects)
             case .burst:
