@@ -88,7 +88,7 @@ let testTargets: [Target] = [
         "CloudScenarioTests", ["CloudScenarios", "JSONModel", "Kubernetes", "Lab", "ProviderKit", "Reconcile"]),
     tests("CNIChainTests", ["CNIChainProvider", "JSONModel", "LinuxNet", "ProviderKit"]),
     tests("DeployTests", ["Host", yams]),
-    tests("EndToEndTests", ["Lab", "LinuxNet"]),
+    tests("EndToEndTests", ["JSONModel", "Kubernetes", "Lab", "LinuxNet", "Reconcile", logging]),
     tests("FabricTests", ["Lab", "LinuxNet", logging]),
     tests(
         "HostTests",

@@ -85,7 +85,8 @@ import Testing
 
     @Test func `backoff and limits are as the fields say, and off where their switch is`() throws {
         let fields: [String: JSONValue?] = [
-            "cloudProviderBackoffRetries": 7, "cloudProviderBackoffDuration": 2, "cloudProviderRateLimitQPS": .number(3.5),
+            "cloudProviderBackoffRetries": 7, "cloudProviderBackoffDuration": 2,
+            "cloudProviderRateLimitQPS": .number(3.5),
             "cloudProviderRateLimitBucket": 11, "cloudProviderRateLimitQPSWrite": .number(0.5),
             "cloudProviderRateLimitBucketWrite": 2,
         ]

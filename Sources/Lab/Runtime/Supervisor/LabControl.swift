@@ -12,6 +12,10 @@ protocol LabOperations: Sendable {
     func fail(node: String) async throws
     /// Undoes `fail`.
     func restore(node: String) async throws
+    /// Kills a daemon and keeps it down; its node goes on.
+    func hold(daemon: String) async throws
+    /// Undoes `hold`.
+    func release(daemon: String) async throws
     /// Lets nodes and gateways use another tunnel provider from now on, also for the pods that run.
     func changeTunnel(to name: String) async throws
 }
@@ -34,6 +38,12 @@ struct LabControlServer {
         }
         router.post("nodes/{name}/restore") { _, context in
             try await Self.perform { try await operations.restore(node: context.parameters.require("name")) }
+        }
+        router.post("daemons/{name}/hold") { _, context in
+            try await Self.perform { try await operations.hold(daemon: context.parameters.require("name")) }
+        }
+        router.post("daemons/{name}/release") { _, context in
+            try await Self.perform { try await operations.release(daemon: context.parameters.require("name")) }
         }
         router.post("tunnels/{name}") { _, context in
             try await Self.perform { try await operations.changeTunnel(to: context.parameters.require("name")) }
@@ -84,6 +94,18 @@ public struct LabControlClient: Sendable {
     /// Undoes `fail`.
     public func restore(node: String) async throws {
         _ = try await request(.POST, "/nodes/\(node)/restore")
+    }
+
+    /// Kills a daemon of ours and keeps it down; what it made on its node stays.
+    ///
+    /// - Parameter daemon: `manager` or a node's name.
+    public func hold(daemon: String) async throws {
+        _ = try await request(.POST, "/daemons/\(daemon)/hold")
+    }
+
+    /// Undoes `hold`.
+    public func release(daemon: String) async throws {
+        _ = try await request(.POST, "/daemons/\(daemon)/release")
     }
 
     /// Lets nodes and gateways use another tunnel provider from now on, also for the pods that run. Returns when their

@@ -269,6 +269,23 @@ extension LabSupervisor: LabOperations {
         await daemon.release()
     }
 
+    public func hold(daemon name: String) async throws {
+        await (try daemon(name)).hold()
+    }
+
+    public func release(daemon name: String) async throws {
+        await (try daemon(name)).release()
+    }
+
+    private func daemon(_ name: String) throws -> DaemonProcess {
+        guard let daemon = daemons.first(where: { $0.name == name }) else {
+            throw LabError(
+                code: .invalidInput, message: "\"\(name)\" is no daemon of the lab",
+                advice: "allowed: \(daemons.map(\.name).joined(separator: ", "))")
+        }
+        return daemon
+    }
+
     public func changeTunnel(to name: String) async throws {
         guard let wanted = LabPlan.TunnelProvider(rawValue: name) else {
             let allowed = LabPlan.TunnelProvider.allCases.map(\.rawValue).joined(separator: ", ")
