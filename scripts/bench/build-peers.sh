@@ -14,6 +14,8 @@ sources=$(cd "$here/../../Tests/Benchmarks/peers" && pwd)
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/egress-gateway/bench
 work=$cache/work
 suite=sid
+# Read by archive.sh.
+# shellcheck disable=SC2034
 speaker=bench
 # Changed sources or another recipe make new programs.
 recipe=$(cat "$0" "$sources/packages" "$sources"/*/*.go | sha256sum | cut -c1-12)
@@ -40,7 +42,7 @@ build_peers() (
   export GOROOT=$goroot HOME=$work/home GOCACHE=$work/go-cache
   export GOPATH=$path:$root/usr/share/gocode PATH=$goroot/bin:$PATH
   # The network and other tool chains stay out: all there is comes from the packages above.
-  export GO111MODULE=off GOPROXY=off GOFLAGS= GOTOOLCHAIN=local CGO_ENABLED=0
+  export GO111MODULE=off GOPROXY=off GOFLAGS='' GOTOOLCHAIN=local CGO_ENABLED=0
   say 'peers: compiling'
   nice -n 10 go build -trimpath -o "$output/load-server" load-server
   nice -n 10 go build -trimpath -o "$output/client-go-peer" client-go
