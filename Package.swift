@@ -116,7 +116,7 @@ let testTargets: [Target] = [
         ],
         exclude: ["Zoo"],
         swiftSettings: strict),
-    tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging]),
+    tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging, metrics]),
     tests("ReconcileSimulationTests", []),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("VXLANTests", ["CMnl", "LinuxNet", "ProviderKit", "VXLANProvider", "WireGuardProvider"]),

@@ -5,6 +5,9 @@ import Logging
 
 /// Keeps an ``ObjectStore`` equal to the API server's objects of one kind: list, then watch, over and over
 /// (``ListWatchMachine``).
+///
+/// An object is kept with the fields that its type has, and without kubectl's record of what was applied last, which is as
+/// large as the object and of no use to anybody but kubectl.
 public struct Reflector<Resource: KubernetesResource>: Sendable {
     /// What is known; the reflector is its only writer.
     public let store: ObjectStore<Resource>
@@ -16,17 +19,20 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     /// When the server was last heard of, in seconds since 1970: an answer, an event or a bookmark. Its age is what is
     /// worth an alert; a server sends a bookmark every minute.
     private let lastHeard: Gauge
+    private let undecodable: Counter
 
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
     ///   - indexes: see ``ObjectStore/init(indexes:)``.
     ///   - environment: clock and randomness of the waits between failures.
+    ///   - metrics: where the age of the last event and the count of unreadable objects go.
     ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
     ///     block.
     public init(
         _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
         indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
         environment: ReconcileEnvironment = ReconcileEnvironment(),
+        metrics: any MetricsFactory = MetricsSystem.factory,
         onChange: @escaping @Sendable (StoreChange) -> Void
     ) {
         store = ObjectStore(indexes: indexes)
@@ -39,7 +45,11 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         self.onChange = onChange
         lastHeard = Gauge(
             label: "egress_watch_last_event_timestamp_seconds",
-            dimensions: [("kind", Resource.resourceType.kind), ("selector", scope.labelSelector ?? "")])
+            dimensions: [("kind", Resource.resourceType.kind), ("selector", scope.labelSelector ?? "")],
+            factory: metrics)
+        undecodable = Counter(
+            label: "egress_undecodable_objects_total", dimensions: [("kind", Resource.resourceType.kind)],
+            factory: metrics)
     }
 
     /// Follows the objects until the task is cancelled; every fault is waited out.
@@ -74,7 +84,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
                 Resource.self, scope: scope, limit: ListWatchMachine.pageLimit, continueToken: token)
             heard()
             report(page.list.undecodable)
-            for object in page.list.items { pages.add(object) }
+            for object in page.list.items { pages.add(kept(object)) }
             for object in page.list.undecodable.compactMap(lastReadable) { pages.add(object) }
             if page.continueToken == nil {
                 for change in store.replaceAll(pages) { onChange(change) }
@@ -96,7 +106,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             {
                 heard()
                 switch event {
-                case .added(let object): objects.add(object)
+                case .added(let object): objects.add(kept(object))
                 case .undecodable(let object, _, _):
                     report([object])
                     if let known = lastReadable(object) { objects.add(known) }
@@ -142,7 +152,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private func apply(_ event: WatchEvent<Resource>) {
         switch event {
         case .added(let object), .modified(let object):
-            let isNew = store.set(object) == nil
+            let isNew = store.set(kept(object)) == nil
             onChange(StoreChange(key: ObjectKey(object), kind: isNew ? .added : .modified, priority: .live))
         case .deleted(let object):
             forget(ObjectKey(object))
@@ -152,6 +162,16 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
             guard isDeleted else { return }
             forget(ObjectKey(namespace: object.namespace, name: object.name))
         }
+    }
+
+    private static var lastApplied: String { "kubectl.kubernetes.io/last-applied-configuration" }
+
+    private func kept(_ object: Resource) -> Resource {
+        // Annotations are often shared among objects, which a change of them would end.
+        guard object.metadata.annotations[Self.lastApplied] != nil else { return object }
+        var object = object
+        object.metadata.annotations[Self.lastApplied] = nil
+        return object
     }
 
     private func forget(_ key: ObjectKey) {
@@ -166,6 +186,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
 
     /// An object nobody can read must not stop the others.
     private func report(_ objects: [UndecodableObject]) {
+        if !objects.isEmpty { undecodable.increment(by: objects.count) }
         for object in objects {
             logger.warning(
                 "object cannot be read and is left out",

@@ -1,4 +1,5 @@
 import Foundation
+import JSONModel
 import Kubernetes
 import Logging
 import ScriptedServer
@@ -18,24 +19,52 @@ import Testing
         }
     }
 
-    @Test func repetitionsRaiseTheCountOfOneEvent() async throws {
+    @Test func repetitionsAreASeriesOfOneEvent() async throws {
+        let now = Mutex(Date(timeIntervalSince1970: 1_800_000_000.25))
         try await withClient(Self.script()) { client, server in
-            let recorder = EventRecorder(client: client, component: "manager", logger: Logger(label: "test"))
+            let recorder = EventRecorder(
+                client: client, component: "egress-manager", instance: "manager-0", logger: Logger(label: "test"),
+                now: { now.withLock { $0 } })
             for version in 5..<8 {
                 var object = Self.gateway
                 object.resourceVersion = "\(version)"
                 await recorder.warning(object, reason: "InvalidSpec", message: "no")
+                await recorder.flush()
+                now.withLock { $0.addTimeInterval(1) }
             }
             await recorder.normal(Self.gateway, reason: "Ready", message: "yes")
             await recorder.flush()
             let requests = server.requests
             #expect(requests.map(\.method) == ["POST", "PATCH", "PATCH", "POST"])
-            #expect(requests[0].target == "/api/v1/namespaces/team-a/events")
-            #expect(requests[0].body.contains(#""type":"Warning""#))
-            #expect(requests[0].body.contains(#""source":{"component":"manager"}"#))
-            #expect(requests[1].target == "/api/v1/namespaces/team-a/events/gw.1")
-            #expect(requests[1].body.contains(#""count":2"#))
-            #expect(requests[2].body.contains(#""count":3"#))
+            let group = "/apis/events.k8s.io/v1/namespaces/team-a/events"
+            #expect(requests[0].target == group && requests[1].target == group + "/gw.1")
+            let posted = try JSONValue(json: Data(requests[0].body.utf8))
+            #expect(posted["apiVersion"] == "events.k8s.io/v1" && posted["kind"] == "Event")
+            #expect(posted["type"] == "Warning" && posted["reason"] == "InvalidSpec" && posted["note"] == "no")
+            #expect(posted["reportingController"] == "egress-manager" && posted["reportingInstance"] == "manager-0")
+            #expect(posted["action"] == "Reconcile" && posted["series"] == nil)
+            #expect(posted["eventTime"] == "2027-01-15T08:00:00.250000Z")
+            #expect(posted["regarding.kind"] == "Pod" && posted["regarding.uid"] == "u-1")
+            #expect(
+                requests[1].body == #"{"series":{"count":2,"lastObservedTime":"2027-01-15T08:00:01.250000Z"}}"#)
+            #expect(
+                requests[2].body == #"{"series":{"count":3,"lastObservedTime":"2027-01-15T08:00:02.250000Z"}}"#)
+        }
+    }
+
+    @Test func whatIsNotPostedIsCounted() async throws {
+        let now = Mutex(Date(timeIntervalSince1970: 1_800_000_000))
+        try await withClient(Self.script()) { client, server in
+            let recorder = EventRecorder(
+                client: client, component: "manager", logger: Logger(label: "test"), now: { now.withLock { $0 } })
+            for _ in 0..<40 { await recorder.normal(Self.gateway, reason: "Ready", message: "yes") }
+            await recorder.flush()
+            #expect(server.requests.count == 25)
+            now.withLock { $0.addTimeInterval(300) }
+            await recorder.normal(Self.gateway, reason: "Ready", message: "yes")
+            await recorder.flush()
+            #expect(server.requests.count == 26)
+            #expect(server.requests.last?.body.contains(#""count":41"#) == true)
         }
     }
 

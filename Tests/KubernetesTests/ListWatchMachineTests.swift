@@ -89,6 +89,14 @@ import Testing
         #expect(after(.failed(.other, after: .zero), .waited) == .list(continueToken: nil))
     }
 
+    @Test mutating func aVersionThatIsTooLargeIsWaitedForThenListedAnew() {
+        _ = after(.page(resourceVersion: "9", continueToken: nil))
+        #expect(after(.failed(.versionTooLarge(.seconds(3)), after: .zero)) == .wait(.seconds(3)))
+        #expect(after(.waited) == .watch(resourceVersion: "9", timeoutSeconds: 300))
+        #expect(after(.failed(.versionTooLarge(nil), after: .zero)) == .wait(.seconds(2)))
+        #expect(after(.waited, .failed(.versionTooLarge(nil), after: .zero), .waited) == .list(continueToken: nil))
+    }
+
     @Test mutating func silenceAfterALongWatchIsNoReasonToWaitLonger() {
         _ = after(.page(resourceVersion: "1", continueToken: nil))
         for _ in 0..<5 {

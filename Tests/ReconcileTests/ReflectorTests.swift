@@ -184,4 +184,28 @@ import Testing
             #expect(server.requests.count == 6)
         }
     }
+
+    @Test func ofAnObjectOnlyTheFieldsOfItsTypeAreKept() async throws {
+        let ballast = String(repeating: "b", count: 50_000)
+        @Sendable func large(_ name: String, _ version: Int) -> String {
+            #"{"kind":"PodEndpoint","metadata":{"name":"\#(name)","#
+                + #""namespace":"team-a","resourceVersion":"\#(version)","managedFields":[{"manager":"\#(ballast)"}],"#
+                + #""annotations":{"a":"1","kubectl.kubernetes.io/last-applied-configuration":"\#(ballast)"}},"#
+                + #""spec":{"podIpAddress":"10.0.0.1/32","later":"\#(ballast)"},"status":{"log":"\#(ballast)"}}"#
+        }
+        try await withReflector({ number, _ in
+            switch number {
+            case 0: return Self.list([large("a", 1)], 1)
+            default: return [.watchHead(), Self.event("ADDED", large("b", 2)), .pause(20)]
+            }
+        }) { store, _, _ in
+            #expect(await eventually { store.count == 2 })
+            for object in store.all {
+                #expect(object.metadata.annotations == ["a": "1"])
+                #expect(object.spec.podIpAddress == "10.0.0.1/32")
+                let size = try KubernetesJSON.encode(object).count
+                #expect(size < 500)
+            }
+        }
+    }
 }

@@ -30,6 +30,8 @@ public enum Step: Sendable {
     case send(String)
     /// Sends one chunk of a chunked body.
     case chunk(String)
+    /// Tells the test how far the script is: the client took what came before, or the kernel's buffers did.
+    case reached(@Sendable () -> Void)
     /// Sleeps.
     case pause(Double)
     /// Ends a chunked body in order and keeps the connection.
@@ -150,6 +152,7 @@ public final class ScriptedServer: Sendable {
                     let size = String(text.utf8.count, radix: 16)
                     guard Self.write(connection, "\(size)\r\n\(text)\r\n") else { return }
                 case .endChunks: guard Self.write(connection, "0\r\n\r\n") else { return }
+                case .reached(let tell): tell()
                 case .pause(let seconds): Thread.sleep(forTimeInterval: seconds)
                 case .close: return
                 }

@@ -51,7 +51,9 @@ public enum Daemon {
         _ metrics: PrometheusRegistry, _ logger: Logger
     ) async throws {
         let client = try KubernetesClient(configuration: configuration.kubernetesClient(), logger: logger)
-        let events = EventRecorder(client: client, component: "egress-\(configuration.role.rawValue)", logger: logger)
+        let events = EventRecorder(
+            client: client, component: "egress-\(configuration.role.rawValue)",
+            instance: configuration.nodeName.isEmpty ? nil : configuration.nodeName, logger: logger)
         let role: any Service
         do {
             role = try makeRole(configuration, plugins, client, events, logger)

@@ -1,9 +1,11 @@
 import FoundationEssentials
 
-/// Decides which reports become Events, which only raise a count, which are dropped. Pure; the caller has the clock.
+/// Decides which reports become Events, which only raise the count of a series, which are not posted. Pure; the caller
+/// has the clock.
 ///
 /// Per object at most 25 reports in a burst and one more per 5 minutes, and repetitions of one reason and message are
-/// one Event for 10 minutes: client-go's figures (tools/record, EventSourceObjectSpamFilter and EventAggregator).
+/// one Event for 10 minutes: client-go's figures (tools/record, EventSourceObjectSpamFilter and EventAggregator). A
+/// repetition that is not posted is counted all the same, and shows with the next one that is.
 struct EventAggregator {
     struct Report: Sendable, Hashable {
         var object: ObjectReference
@@ -50,13 +52,14 @@ struct EventAggregator {
 
     mutating func decide(_ report: Report, at now: Date) -> Decision {
         let key = report.withoutVersion
-        guard takeToken(key.object, now) else { return .drop }
+        let hasToken = takeToken(key.object, now)
         if var known = series[key], let name = known.name, now.timeIntervalSince(known.lastSeen) < Self.window {
             known.count = known.count == .max ? .max : known.count + 1
             known.lastSeen = now
             series[key] = known
-            return .raise(name: name, count: known.count)
+            return hasToken ? .raise(name: name, count: known.count) : .drop
         }
+        guard hasToken else { return .drop }
         makeRoom(now)
         series[key] = Series(name: nil, count: 1, lastSeen: now)
         return .post

@@ -2,7 +2,7 @@ import FoundationEssentials
 import JSONModel
 import Logging
 
-/// Posts core/v1 Events about objects. A report is queued and posted in the background, so a reconcile never waits for
+/// Posts Events about objects (events.k8s.io/v1, which servers since Kubernetes 1.19 have). A report is queued and posted in the background, so a reconcile never waits for
 /// it; reports that the API server does not take are logged at debug level and lost.
 public actor EventRecorder {
     /// Reports that may wait; what comes above is dropped and counted.
@@ -10,7 +10,7 @@ public actor EventRecorder {
 
     private let client: KubernetesClient
     private let component: String
-    private let host: String?
+    private let instance: String
     private let logger: Logger
     private let now: @Sendable () -> Date
     private var random: any RandomNumberGenerator & Sendable
@@ -20,19 +20,24 @@ public actor EventRecorder {
     /// Reports not posted because of the rate limit or a full queue.
     public private(set) var dropped = 0
 
+    /// What the reporters do; an Event names its action, and theirs is one.
+    static let action = "Reconcile"
+
     /// - Parameters:
-    ///   - component: name of the reporter as `kubectl describe` shows it.
-    ///   - host: node the reporter speaks for.
+    ///   - component: name of the reporter as `kubectl describe` shows it; a qualified name.
+    ///   - instance: which of the reporters; nil: the host's name.
     ///   - now: the wall clock; tests give their own.
     ///   - random: for the suffixes of names.
     public init(
-        client: KubernetesClient, component: String, host: String? = nil, logger: Logger,
+        client: KubernetesClient, component: String, instance: String? = nil, logger: Logger,
         now: @escaping @Sendable () -> Date = { Date() },
         random: any RandomNumberGenerator & Sendable = SystemRandomNumberGenerator()
     ) {
         self.client = client
         self.component = component
-        self.host = host
+        // The server's limit (core validation of Events).
+        self.instance = String(
+            decoding: (instance ?? ProcessInfo.processInfo.hostName).utf8.prefix(128), as: UTF8.self)
         self.logger = logger
         self.now = now
         self.random = random
@@ -58,7 +63,7 @@ public actor EventRecorder {
             dropped += 1
             return
         }
-        // An API server refuses messages above 1024 bytes (core/v1 Event validation).
+        // An API server refuses notes above 1024 bytes (core validation of Events).
         let text = String(decoding: message.utf8.prefix(1000), as: UTF8.self)
         pending.append(EventAggregator.Report(object: object, type: type, reason: reason, message: text))
         if worker == nil { worker = Task { await self.work() } }
@@ -89,26 +94,24 @@ public actor EventRecorder {
     }
 
     private func post(_ report: EventAggregator.Report) async throws {
-        let time = Timestamp(now())
         let suffix = String(random.next(), radix: 16)
         // Names of objects may be as long as names of Events, so there must be room for the suffix.
         let metadata = ObjectMeta(
             name: "\(report.object.name.prefix(200)).\(suffix)", namespace: namespace(of: report))
-        let event = Event(
-            metadata: metadata, involvedObject: report.object, reason: report.reason, message: report.message,
-            type: report.type, source: EventSource(component: component, host: host), firstTimestamp: time,
-            lastTimestamp: time, count: 1)
+        let event = ObservedEvent(
+            metadata: metadata, eventTime: MicroTimestamp(now()), reportingController: component,
+            reportingInstance: instance.isEmpty ? component : instance, action: Self.action, reason: report.reason,
+            regarding: report.object, note: report.message, type: report.type)
         let stored = try await client.create(event)
         aggregator.posted(report, name: stored.metadata.name)
     }
 
     private func raise(_ report: EventAggregator.Report, name: String, count: Int32) async throws {
-        let patch: JSONValue = [
-            "count": .integer(Int64(count)), "lastTimestamp": .string(Timestamp(now()).text),
-        ]
+        let series = ObservedEvent.Series(count: count, lastObservedTime: MicroTimestamp(now()))
+        let patch: JSONValue = ["series": try JSONValue(encoding: series)]
         do {
             _ = try await client.mergePatch(
-                Event.self, namespace: namespace(of: report), name: name, patch: patch)
+                ObservedEvent.self, namespace: namespace(of: report), name: name, patch: patch)
         } catch let error as KubernetesError where error.code == .notFound {
             try await post(report)
         }

@@ -12,6 +12,9 @@ public struct KubernetesError: Error, Sendable, CustomStringConvertible {
         case alreadyExists
         /// The resourceVersion or the continue token is too old (410).
         case gone
+        /// The resourceVersion is newer than any that the server knows (504 with the cause ResourceVersionTooLarge): it
+        /// lags, or it was restored from a backup.
+        case versionTooLarge
         /// The server refuses the object's content (422).
         case invalid
         /// The server refuses the request (400 and other 4xx).
@@ -88,7 +91,7 @@ public struct KubernetesError: Error, Sendable, CustomStringConvertible {
     public var advice: Advice {
         switch code {
         case .conflict: .readAgain
-        case .gone: .listAgain
+        case .gone, .versionTooLarge: .listAgain
         case .tooManyRequests, .unavailable, .timeout, .unexpectedResponse, .unauthorized: .retry
         case .notFound, .alreadyExists, .invalid, .badRequest, .forbidden, .responseTooLarge, .undecodable,
             .configuration, .unsupported:
@@ -111,6 +114,11 @@ struct ServerStatus: Decodable {
 
     struct Details: Decodable {
         var retryAfterSeconds: Int?
+        var causes: [Cause]?
+    }
+
+    struct Cause: Decodable {
+        var reason: String?
     }
 
     /// The error for an answer with this status code; `retryAfterHeader` is the header's text.
@@ -135,9 +143,15 @@ struct ServerStatus: Decodable {
         let seconds = headerSeconds ?? details?.retryAfterSeconds
         // A server that names days must not put a controller to sleep for days.
         let wait = seconds.map { Duration.seconds(min(max($0, 0), 600)) }
+        let code =
+            isVersionTooLarge ? .versionTooLarge : Self.code(httpStatus: httpStatus, reason: reason ?? "")
         return KubernetesError(
-            Self.code(httpStatus: httpStatus, reason: reason ?? ""), "\(request): \(httpStatus) \(text)",
-            httpStatus: httpStatus, retryAfter: wait)
+            code, "\(request): \(httpStatus) \(text)", httpStatus: httpStatus, retryAfter: wait)
+    }
+
+    /// `metav1.CauseTypeResourceVersionTooLarge`.
+    private var isVersionTooLarge: Bool {
+        details?.causes?.contains { $0.reason == "ResourceVersionTooLarge" } ?? false
     }
 
     private static func code(httpStatus: Int, reason: String) -> KubernetesError.Code {

@@ -1,4 +1,5 @@
-/// A core/v1 Event: something that happened to an object, for people.
+/// A core/v1 Event: something that happened to an object, for people. It shows those of events.k8s.io/v1, too
+/// (``ObservedEvent``).
 public struct Event: KubernetesResource {
     public static let resourceType = ResourceType(
         group: "", version: "v1", kind: "Event", plural: "events", namespaced: true)
@@ -18,7 +19,7 @@ public struct Event: KubernetesResource {
     public var firstTimestamp: Timestamp?
     /// When it was seen last.
     public var lastTimestamp: Timestamp?
-    /// How often it was seen.
+    /// How often it was seen; of an event of the other group, what its series says.
     public var count: Int32
 
     /// Makes an object that no server knows yet.
@@ -49,6 +50,17 @@ public struct Event: KubernetesResource {
         firstTimestamp = try container.decodeIfPresent(Timestamp.self, forKey: .firstTimestamp)
         lastTimestamp = try container.decodeIfPresent(Timestamp.self, forKey: .lastTimestamp)
         count = try container.value(.count, default: 0)
+        let shared = try decoder.container(keyedBy: SharedKeys.self)
+        guard try shared.decodeIfPresent(String.self, forKey: .eventTime) != nil else { return }
+        count = try shared.decodeIfPresent(ObservedEvent.Series.self, forKey: .series)?.count ?? 1
+        source.component = try shared.decodeIfPresent(String.self, forKey: .reportingComponent)
+    }
+}
+
+extension Event {
+    /// What events of events.k8s.io/v1 have in the place of a count and a source.
+    private enum SharedKeys: String, CodingKey {
+        case eventTime, series, reportingComponent
     }
 }
 

@@ -11,6 +11,7 @@
 /// watching --ended------------>  watching; waits first if it was very short
 /// watching --failed----------->  wait, then watch; after three in a row list
 /// watching --gone (410)------->  list at once; waits first if it did just that
+/// watching --version too large>  as failed: a server that lags catches up, one restored from a backup never does
 /// ```
 ///
 /// Where the server can, all objects come as the first events of a watch instead of as pages (a streaming list:
@@ -57,6 +58,8 @@ public struct ListWatchMachine: Sendable {
         case gone
         /// The server named a wait (429, 503).
         case throttled(Duration)
+        /// The version is one that the server has not seen (504 with the cause ResourceVersionTooLarge); it names a wait.
+        case versionTooLarge(Duration?)
         /// Anything else.
         case other
     }
@@ -168,10 +171,17 @@ public struct ListWatchMachine: Sendable {
             state = beginning
             wait(nil, using: &random)
         case (.other, .watching):
-            watchFailures += 1
-            if watchFailures >= 3 { state = beginning }
+            watchFailed()
             wait(nil, using: &random)
+        case (.versionTooLarge(let wish), .watching):
+            watchFailed()
+            wait(wish, using: &random)
         }
+    }
+
+    private mutating func watchFailed() {
+        watchFailures += 1
+        if watchFailures >= 3 { state = beginning }
     }
 
     private mutating func wait(_ wish: Duration?, using random: inout some RandomNumberGenerator) {
@@ -190,6 +200,7 @@ extension ListWatchMachine.Failure {
         }
         switch (error.code, error.retryAfter) {
         case (.gone, _): self = .gone
+        case (.versionTooLarge, let wait): self = .versionTooLarge(wait)
         case (_, .some(let wait)): self = .throttled(wait)
         default: self = .other
         }

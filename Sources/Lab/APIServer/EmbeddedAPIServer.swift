@@ -8,7 +8,7 @@ import Synchronization
 /// A Kubernetes-style API server in this process: HTTP/1.1 on a loopback TCP port and on a unix socket at the same
 /// time, over one store in SQLite.
 ///
-/// It serves the core kinds Pod, Node, Namespace, Secret, ConfigMap and Event, Lease, and
+/// It serves the core kinds Pod, Node, Namespace, Secret, ConfigMap and Event (also as events.k8s.io/v1), Lease, and
 /// CustomResourceDefinitions with the kinds they define, as the real server does: optimistic concurrency, watches,
 /// patches, finalizers, garbage collection, structural schemas, tables. It does **not** authenticate or authorise:
 /// whoever reaches the port or the socket may do everything. For that reason, and for want of TLS, it listens on

@@ -18,6 +18,7 @@ final class RolePolicy: Sendable {
     private struct Asked {
         var refused: Set<APIAccess> = []
         var used: Set<String> = []
+        var collections: Set<String> = []
     }
 
     private let rules: [Rule]
@@ -63,6 +64,7 @@ final class RolePolicy: Sendable {
         }
         asked.withLock { asked in
             if matching.isEmpty { asked.refused.insert(access) }
+            if ["list", "watch"].contains(access.verb) { asked.collections.insert(Self.collection(access)) }
             for rule in matching {
                 asked.used.insert(Self.text(rule, access.group, access.resource, access.verb))
             }
@@ -73,9 +75,18 @@ final class RolePolicy: Sendable {
     /// What was asked for without a right to it.
     var refused: Set<APIAccess> { asked.withLock(\.refused) }
 
+    /// What was listed or watched: "resource", "resource in namespace", "resource where selector".
+    var collections: Set<String> { asked.withLock(\.collections) }
+
+    private static func collection(_ access: APIAccess) -> String {
+        let selectors = [access.labelSelector, access.fieldSelector].filter { !$0.isEmpty }
+        return access.resource + (access.namespace.map { " in \($0)" } ?? "")
+            + (selectors.isEmpty ? "" : " where \(selectors.joined(separator: " and "))")
+    }
+
     /// Rights that nobody asked for, as "verb group/resource"; but for what no server of the tests asks: owners'
-    /// finalizers (an admission plugin's question), the API group of events that is not the one in use, and `list` of
-    /// what is watched: it takes the place of a streaming list where a server has none.
+    /// finalizers (an admission plugin's question), and `list` of what is watched: it takes the place of a streaming list
+    /// where a server has none.
     var unused: [String] {
         let all = rules.flatMap { rule in
             rule.groups.flatMap { group in
@@ -87,7 +98,7 @@ final class RolePolicy: Sendable {
         let used = asked.withLock(\.used)
         return Set(all).subtracting(used).filter { right in
             let isFallback = right.hasPrefix("list ") && used.contains("watch " + right.dropFirst("list ".count))
-            return !isFallback && !right.contains("events.k8s.io/")
+            return !isFallback
         }.sorted()
     }
 

@@ -37,6 +37,14 @@ struct RoleRightsTests {
             // Renewed every two seconds.
             try await fixture.eventually("all rights are used") { rights.unused.isEmpty ? () : nil }
             #expect(rights.refused.isEmpty, "\(rights.refused)")
+            // Of the nodes only the gateways', of the Secrets only those it makes, by name; no pods.
+            #expect(
+                rights.collections == [
+                    "staticgatewayconfigurations", "gatewaylbconfigurations", "gatewayvmconfigurations", "podendpoints",
+                    "gatewaystatuses in \(ManagerFixture.secretNamespace)",
+                    "nodes where kubeegressgateway.azure.com/mode=true",
+                    "nodes where kubernetes.azure.com/mode=gateway",
+                ])
         }
     }
 }

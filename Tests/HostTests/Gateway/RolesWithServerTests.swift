@@ -177,11 +177,19 @@ struct RolesWithServerTests {
             for role in roles { try await role.value }
             #expect(gatewayRights.refused.isEmpty && nodeRights.refused.isEmpty)
             // Events tell of failures; there was none. The node's own: RoleRightsTests.
-            #expect(gatewayRights.unused.filter { !$0.hasSuffix(" events") } == [])
+            #expect(gatewayRights.unused.filter { !$0.hasSuffix("/events") } == [])
             // An endpoint is written anew when a pod's sandbox is made a second time.
             #expect(
-                nodeRights.unused.filter { !$0.hasSuffix(" events") }
+                nodeRights.unused.filter { !$0.hasSuffix("/events") }
                     == ["update egressgateway.kubernetes.azure.com/podendpoints"])
+            // A gateway follows its peers everywhere. A node follows nothing: it reads the pod of a request by name, and
+            // at its start its own endpoints and those of a time when endpoints did not name their node.
+            #expect(
+                gatewayRights.collections == ["staticgatewayconfigurations", "gatewayvmconfigurations", "podendpoints"])
+            let label = CNIRequestHandler.nodeAnnotation
+            #expect(
+                nodeRights.collections
+                    == ["podendpoints where \(label)=worker-1", "podendpoints where !\(label)", "gatewaystatuses"])
             #expect(!FileManager.default.fileExists(atPath: nodeSettings.socketPath))
             #expect(FileManager.default.fileExists(atPath: cluster.folder + "/01-egressgateway.conflist"))
         }

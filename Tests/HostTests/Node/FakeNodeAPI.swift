@@ -50,7 +50,7 @@ actor FakeNodeAPI: NodeAPI {
     /// So many reads of an endpoint are followed at once by a write of somebody else's.
     func touchAfterReads(_ count: Int) { touches = count }
 
-    func endpoints() throws -> [PodEndpoint] { try answer(Array(stored.values)) }
+    func endpoints(ofNode nodeName: String) throws -> [PodEndpoint] { try answer(Array(stored.values)) }
 
     func create(_ endpoint: PodEndpoint) throws -> PodEndpoint {
         _ = try answer(true)

@@ -98,9 +98,10 @@ extension CNIRequestHandler {
         annotations[Self.namespaceAnnotation] = Self.recordedNamespace(request.namespace)
         annotations[Self.interfaceAnnotation] = request.interface
         annotations[Self.exceptionsAnnotation] = exceptions(request).joined(separator: ",")
+        let labels = Self.labelValue(nodeName).map { [Self.nodeLabel: $0] } ?? [:]
         return PodEndpoint(
             metadata: ObjectMeta(
-                name: pod.metadata.name, namespace: pod.metadata.namespace, annotations: annotations,
+                name: pod.metadata.name, namespace: pod.metadata.namespace, labels: labels, annotations: annotations,
                 ownerReferences: [pod.ownerReference()]),
             spec: PodEndpointSpec(
                 staticGatewayConfiguration: target.name, podIpAddress: "\(IPPrefix(host: podAddress))",
@@ -124,6 +125,7 @@ extension CNIRequestHandler {
                     for name in Self.ownAnnotations {
                         present.metadata.annotations[name] = wanted.metadata.annotations[name]
                     }
+                    present.metadata.labels[Self.nodeLabel] = wanted.metadata.labels[Self.nodeLabel]
                     present.spec = wanted.spec
                     _ = try await api.replace(present)
                     return
@@ -140,6 +142,7 @@ extension CNIRequestHandler {
     private static func isSame(_ present: PodEndpoint, _ wanted: PodEndpoint) -> Bool {
         present.spec == wanted.spec && present.metadata.ownerReferences == wanted.metadata.ownerReferences
             && present.metadata.deletionTimestamp == nil
+            && present.metadata.labels[nodeLabel] == wanted.metadata.labels[nodeLabel]
             && ownAnnotations.allSatisfy { present.metadata.annotations[$0] == wanted.metadata.annotations[$0] }
     }
 

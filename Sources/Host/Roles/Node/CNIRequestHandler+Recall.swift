@@ -47,7 +47,7 @@ extension CNIRequestHandler {
     func recallTunnelsOnce() async throws -> Int {
         var endpoints: [String: PodEndpoint] = [:]
         var references: [Tunnel.Reference] = []
-        for endpoint in try await api.endpoints() {
+        for endpoint in try await api.endpoints(ofNode: nodeName) {
             let annotations = endpoint.metadata.annotations
             guard annotations[Self.nodeAnnotation] == nodeName, let container = annotations[Self.containerAnnotation],
                 let path = annotations[Self.namespaceAnnotation].flatMap(Self.recordedNamespace),

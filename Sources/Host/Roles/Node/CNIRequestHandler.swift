@@ -14,6 +14,8 @@ struct CNIRequestHandler: Sendable {
     /// Annotations of a PodEndpoint: which attachment it belongs to, and where that is. Upstream's endpoints have none.
     static let containerAnnotation = "egressgateway.kubernetes.azure.com/container-id"
     static let nodeAnnotation = "egressgateway.kubernetes.azure.com/node-name"
+    /// The same as a label, so that a node's daemon need not read the endpoints of all nodes.
+    static let nodeLabel = nodeAnnotation
     static let namespaceAnnotation = "egressgateway.kubernetes.azure.com/network-namespace"
     /// What only ADD is told and a new tunnel of a running pod needs.
     static let interfaceAnnotation = "egressgateway.kubernetes.azure.com/interface"
@@ -180,11 +182,15 @@ struct CNIRequestHandler: Sendable {
         return request.podUID != nil && endpoint.metadata.ownerReferences.contains { $0.uid == request.podUID }
     }
 
+    /// A node's name as the value of a label; nil for one that is too long for that. Names of nodes have no characters
+    /// that labels have not.
+    static func labelValue(_ nodeName: String) -> String? { (1...63).contains(nodeName.utf8.count) ? nodeName : nil }
+
     /// Removes endpoints of this node whose attachment the runtime does not know.
     private func collectGarbage(_ request: CNIRequest) async throws {
         guard let valid = request.validAttachments else { return }
         let containers = Set(valid.map(\.containerID))
-        for endpoint in try await api.endpoints() {
+        for endpoint in try await api.endpoints(ofNode: nodeName) {
             let annotations = endpoint.metadata.annotations
             guard annotations[Self.nodeAnnotation] == nodeName, let container = annotations[Self.containerAnnotation],
                 !containers.contains(container)

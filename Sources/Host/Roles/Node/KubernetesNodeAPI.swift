@@ -18,8 +18,13 @@ struct KubernetesNodeAPI: NodeAPI {
         try await client.get(PodEndpoint.self, namespace: namespace, name: name)
     }
 
-    func endpoints() async throws -> [PodEndpoint] {
-        try await client.list(PodEndpoint.self).items
+    func endpoints(ofNode nodeName: String) async throws -> [PodEndpoint] {
+        let label = CNIRequestHandler.nodeLabel
+        var found: [PodEndpoint] = []
+        if let value = CNIRequestHandler.labelValue(nodeName) {
+            found = try await client.list(PodEndpoint.self, labelSelector: "\(label)=\(value)").items
+        }
+        return found + (try await client.list(PodEndpoint.self, labelSelector: "!\(label)").items)
     }
 
     func create(_ endpoint: PodEndpoint) async throws -> PodEndpoint {

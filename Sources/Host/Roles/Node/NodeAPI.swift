@@ -5,8 +5,9 @@ protocol NodeAPI: Sendable {
     func pod(namespace: String, name: String) async throws -> Pod
     func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration
     func endpoint(namespace: String, name: String) async throws -> PodEndpoint
-    /// Every endpoint of the cluster; only for GC and the daemon's start, which are rare.
-    func endpoints() async throws -> [PodEndpoint]
+    /// The endpoints that name this node, and those that name none in a way that the API server can select by; only for
+    /// GC and the daemon's start, which are rare.
+    func endpoints(ofNode nodeName: String) async throws -> [PodEndpoint]
     func create(_ endpoint: PodEndpoint) async throws -> PodEndpoint
     /// Refused with a conflict if somebody changed it since `endpoint` was read.
     func replace(_ endpoint: PodEndpoint) async throws -> PodEndpoint

@@ -9,6 +9,10 @@ public struct APIAccess: Sendable, Hashable {
     /// Nil for cluster-wide kinds, and for lists over all namespaces.
     public var namespace: String?
     public var name: String?
+    /// Of a list, watch or deletion of a collection, as it was sent; empty if there was none.
+    public var labelSelector: String
+    /// As ``labelSelector``.
+    public var fieldSelector: String
 
     init?(_ request: APIRequest) {
         // Discovery, versions and health are open to every authenticated user (ClusterRole system:discovery).
@@ -17,6 +21,8 @@ public struct APIAccess: Sendable, Hashable {
         resource = target.subresource.map { "\(target.plural)/\($0)" } ?? target.plural
         namespace = target.namespace
         name = target.name
+        labelSelector = request.query["labelSelector"] ?? ""
+        fieldSelector = request.query["fieldSelector"] ?? ""
         switch (request.method, target.name) {
         case ("GET", nil): verb = request.query.flag("watch") ? "watch" : "list"
         case ("DELETE", nil): verb = "deletecollection"

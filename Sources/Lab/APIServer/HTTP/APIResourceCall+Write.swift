@@ -24,7 +24,7 @@ extension APIResourceCall {
 
     private func writer(_ options: WriteOptions) -> APIObjectWriter {
         APIObjectWriter(
-            resource: resource, namespace: namespace, time: service.clock.text(),
+            resource: service.registry[resource.storage] ?? resource, namespace: namespace, time: service.clock.text(),
             fieldValidation: options.fieldValidation)
     }
 
@@ -70,8 +70,9 @@ extension APIResourceCall {
         let writer = writer(options)
         let uid = service.clock.makeUID()
         let suffix = service.clock.makeNameSuffix()
+        let stored = try viewed(body, old: nil)
         let outcome = try await service.store.transact(dryRun: options.dryRun) { transaction in
-            try writer.create(body, uid: uid, nameSuffix: suffix, in: &transaction)
+            try writer.create(stored, uid: uid, nameSuffix: suffix, in: &transaction)
         }
         return try answer(with: outcome.object, status: 201, warnings: outcome.warnings + definitionWarnings(body))
     }
@@ -86,8 +87,9 @@ extension APIResourceCall {
         let options = try writeOptions()
         let body = try objectBody(options)
         let writer = writer(options)
-        let outcome = try await service.store.transact(dryRun: options.dryRun) { [name, target] transaction in
-            try writer.update(name, with: body, subresource: target.subresource, in: &transaction)
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { [self] transaction in
+            let stored = try viewed(body, old: transaction.object(key(name)))
+            return try writer.update(name, with: stored, subresource: target.subresource, in: &transaction)
         }
         return try answer(with: outcome.object, warnings: outcome.warnings)
     }
@@ -96,10 +98,34 @@ extension APIResourceCall {
         let options = try writeOptions()
         let apply = try patchFunction(strict: options.fieldValidation == .strict)
         let writer = writer(options)
-        let outcome = try await service.store.transact(dryRun: options.dryRun) { [name, target] transaction in
-            try writer.patch(name, subresource: target.subresource, in: &transaction, apply: apply)
+        let outcome = try await service.store.transact(dryRun: options.dryRun) { [self] transaction in
+            let old = transaction.object(key(name))
+            return try writer.patch(name, subresource: target.subresource, in: &transaction) {
+                stored throws(APIStatusError) in
+                guard let view = resource.view else { return try apply(stored) }
+                return try viewed(try apply(view.served(stored)), old: old)
+            }
         }
         return try answer(with: outcome.object, warnings: outcome.warnings)
+    }
+
+    /// The object as it is stored, where this kind shows the objects of another one.
+    private func viewed(_ object: APIValue, old: APIStoredObject?) throws(APIStatusError) -> APIValue {
+        guard let view = resource.view else { return object }
+        let (apiVersion, kind) = (object["apiVersion"]?.stringValue ?? "", object["kind"]?.stringValue ?? "")
+        guard (apiVersion.isEmpty && kind.isEmpty) || (apiVersion == resource.apiVersion && kind == resource.kind)
+        else {
+            throw .badRequest(
+                "the object provided is \(apiVersion) \(kind), expected \(resource.apiVersion) \(resource.kind)")
+        }
+        var before: APIValue?
+        if let old { before = view.served(try old.decoded()) }
+        let causes = view.validate(object, old: before)
+        let name = object[path: "metadata", "name"]?.stringValue ?? ""
+        guard causes.isEmpty else { throw .invalid(resource, name, causes) }
+        var stored = view.stored(object)
+        stored["kind"] = .string(resource.kind)
+        return stored
     }
 
     private typealias PatchFunction = @Sendable (APIValue) throws(APIStatusError) -> APIValue
@@ -177,13 +203,16 @@ extension APIResourceCall {
         let options = try writeOptions()
         let selection = try selection()
         let remover = try remover()
-        let kind = resource.groupResource
+        let kind = resource.storage
         let removed = try await service.store.transact(dryRun: options.dryRun) { transaction in
             let selected = transaction.objects(of: kind, namespace: selection.namespace).filter(selection.matches)
             for object in selected { _ = try remover.remove(object.key, in: &transaction) }
             return selected
         }
-        let items = try removed.map { try $0.decoded() }
+        let items = try removed.map { object in
+            let value = try object.decoded()
+            return resource.view?.served(value) ?? value
+        }
         return .value([
             "kind": .string(resource.listKind), "apiVersion": .string(resource.apiVersion),
             "metadata": ["resourceVersion": .string(String(service.store.revision))], "items": .array(items),

@@ -8,7 +8,7 @@ struct APIResourceCall: Sendable {
     var namespace: String { target.namespace ?? "" }
 
     func key(_ name: String) -> APIObjectKey {
-        APIObjectKey(kind: resource.groupResource, namespace: namespace, name: name)
+        APIObjectKey(kind: resource.storage, namespace: namespace, name: name)
     }
 
     /// Name of the object in the path; the router only calls where there is one.
@@ -22,7 +22,9 @@ struct APIResourceCall: Sendable {
     /// One object in the representation the client wants.
     func answer(with object: APIStoredObject, status: Int = 200, warnings: [String] = []) throws -> APICompleteAnswer {
         switch try APIRepresentation.parse(accept: request.accept).form {
-        case .object: return APICompleteAnswer(status: status, body: object.body, warnings: warnings)
+        case .object:
+            let body = try resource.view?.served(object) ?? object.body
+            return APICompleteAnswer(status: status, body: body, warnings: warnings)
         case .partialMetadata:
             let value = APITablePrinter.partialMetadata(try object.decoded())
             return APICompleteAnswer(status: status, body: value.encoded(), warnings: warnings)
@@ -42,11 +44,17 @@ struct APIResourceCall: Sendable {
 
     /// The selectors of the request.
     func selection() throws(APIStatusError) -> APISelection {
-        APISelection(
+        let names = resource.view?.selectableFields
+        var fields = try APIFieldSelector.parse(
+            request.query["fieldSelector"] ?? "",
+            supported: names.map { Set($0.keys) } ?? resource.behaviour.supportedFields)
+        for index in fields.requirements.indices {
+            let field = fields.requirements[index].field
+            fields.requirements[index].field = names?[field] ?? field
+        }
+        return APISelection(
             namespace: target.namespace,
-            labels: try APILabelSelector.parse(request.query["labelSelector"] ?? ""),
-            fields: try APIFieldSelector.parse(
-                request.query["fieldSelector"] ?? "", supported: resource.behaviour.supportedFields))
+            labels: try APILabelSelector.parse(request.query["labelSelector"] ?? ""), fields: fields)
     }
 
     func list() throws -> APICompleteAnswer {
@@ -69,7 +77,7 @@ struct APIResourceCall: Sendable {
             if selection.selectsAll { metadata["remainingItemCount"] = .integer(Int64(rest)) }
         }
         switch form {
-        case .object: return APICompleteAnswer(body: Self.encodeList(page, resource, metadata))
+        case .object: return APICompleteAnswer(body: try Self.encodeList(page, resource, metadata))
         case .table: return .value(printer.table(of: try page.map { try $0.decoded() }, metadata: metadata))
         case .partialMetadata:
             let items = try page.map { APITablePrinter.partialMetadata(try $0.decoded()) }
@@ -88,7 +96,7 @@ struct APIResourceCall: Sendable {
             }
             return (try snapshot(at: token.revision), token.revision, token.last)
         }
-        let current = service.store.list(resource.groupResource, namespace: target.namespace)
+        let current = service.store.list(resource.storage, namespace: target.namespace)
         guard let version = try request.query.count("resourceVersion"), version > 0 else {
             return (current.objects, current.revision, nil)
         }
@@ -101,7 +109,7 @@ struct APIResourceCall: Sendable {
 
     private func snapshot(at revision: Int64) throws -> [APIStoredObject] {
         guard
-            let objects = service.store.list(resource.groupResource, namespace: target.namespace, at: revision)
+            let objects = service.store.list(resource.storage, namespace: target.namespace, at: revision)
         else {
             throw APIStatusError.expired(
                 "The provided continue parameter is too old to display a consistent list result. You must start a "
@@ -113,7 +121,7 @@ struct APIResourceCall: Sendable {
     /// The list as JSON, made of the stored bytes of its items.
     private static func encodeList(
         _ page: [APIStoredObject], _ resource: ResourceDescriptor, _ metadata: APIValue
-    ) -> [UInt8] {
+    ) throws(APIStatusError) -> [UInt8] {
         var output: [UInt8] = []
         output.reserveCapacity(page.reduce(256) { $0 + $1.body.count + 1 })
         output += Array(
@@ -122,7 +130,7 @@ struct APIResourceCall: Sendable {
         output += Array(#","items":["#.utf8)
         for (index, object) in page.enumerated() {
             if index > 0 { output.append(UInt8(ascii: ",")) }
-            output += object.body
+            output += try resource.view?.served(object) ?? object.body
         }
         output += Array("]}".utf8)
         return output

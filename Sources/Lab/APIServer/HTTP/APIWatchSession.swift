@@ -65,7 +65,7 @@ extension APIResourceCall {
             selection: selection, form: representation.form, printer: printer, resource: resource)
         let timeout = try request.query.count("timeoutSeconds") ?? APIWatchSession.defaultTimeoutSeconds
         // A session that never runs, because its client went before, is cut off when its buffer is full.
-        guard let begun = service.store.watch(resource.groupResource, from: start) else {
+        guard let begun = service.store.watch(resource.storage, from: start) else {
             throw .expired("too old resource version: \(version) (\(current))")
         }
         var opening = begun.objects.filter(selection.matches).map(APIWatchTranslator.Line.added)

@@ -72,7 +72,7 @@ struct APIWatchTranslator: Sendable {
         output.reserveCapacity(object.body.count + 64)
         output += Array(#"{"type":"\#(type)","object":"#.utf8)
         switch form {
-        case .object: output += object.body
+        case .object: output += try resource.view?.served(object) ?? object.body
         case .partialMetadata: APITablePrinter.partialMetadata(try object.decoded()).encode(into: &output)
         case .table:
             let printer = APITablePrinter(resource: resource, included: self.printer.included, now: now)

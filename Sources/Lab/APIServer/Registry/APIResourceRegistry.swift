@@ -48,6 +48,10 @@ struct APIResourceRegistry: Sendable {
         core("ConfigMap", "configmaps", ["cm"], namespaced: true, status: false, PlainBehaviour()),
         core("Event", "events", ["ev"], namespaced: true, status: false, EventBehaviour()),
         ResourceDescriptor(
+            group: "events.k8s.io", version: "v1", kind: "Event", plural: "events", singular: "event",
+            listKind: "EventList", shortNames: ["ev"], isNamespaced: true, hasStatusSubresource: false,
+            behaviour: EventBehaviour(), mergeSchema: .common, view: EventGroupView()),
+        ResourceDescriptor(
             group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases", singular: "lease",
             listKind: "LeaseList", isNamespaced: true, hasStatusSubresource: false, behaviour: LeaseBehaviour(),
             mergeSchema: .common),

@@ -19,6 +19,8 @@ struct ResourceDescriptor: Sendable {
     var printerColumns: [PrinterColumn]?
     /// The OpenAPI schema from a CRD, as written.
     var openAPISchema: APIValue?
+    /// Set where the objects are those of another kind, shown differently.
+    var view: (any ResourceView)?
 
     /// `v1` or `group/version`.
     var apiVersion: String { group.isEmpty ? version : "\(group)/\(version)" }
@@ -27,6 +29,9 @@ struct ResourceDescriptor: Sendable {
     var qualifiedPlural: String { group.isEmpty ? plural : "\(plural).\(group)" }
 
     var groupResource: GroupResource { GroupResource(group: group, resource: plural) }
+
+    /// Where the objects are in the store.
+    var storage: GroupResource { view?.storage ?? groupResource }
 
     /// The subresources, e.g. `status`.
     var subresources: [String] {
