@@ -59,6 +59,7 @@ enum LabFiles {
         node:
           socketPath: \(quoted(layout.cniSocket))
           cniConfigurationDirectory: \(quoted(layout.cniConfigurationDirectory))
+          uninstallFile: \(quoted(layout.uninstallFile))
 
         """
     }

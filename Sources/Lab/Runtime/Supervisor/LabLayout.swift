@@ -63,6 +63,9 @@ public struct LabLayout: Sendable, Equatable {
     /// The list that the node role writes; it takes precedence over the pod network's own.
     var egressConfigurationList: String { "\(cniConfigurationDirectory)/01-egressgateway.conflist" }
 
+    /// What the ConfigMap that announces an uninstallation is in a cluster.
+    var uninstallFile: String { "\(workerDirectory)/uninstall" }
+
     /// Log file of a process of the lab.
     public func log(of process: String) -> String { "\(logDirectory)/\(process).log" }
     /// Socket that a daemon tells its status on.
