@@ -129,7 +129,7 @@ public final class Controller: Sendable {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
                 while let run = take() {
-                    group.addTask { await self.work(run) }
+                    group.addTask { await self.work(from: run) }
                 }
                 await sleep()
             }
@@ -137,39 +137,73 @@ public final class Controller: Sendable {
         }
     }
 
-    private func take() -> Run? {
-        let now = elapsed()
-        let taken: (run: Run, waited: Duration, active: Int, ready: Int)? = state.withLock { state in
-            guard state.free > 0, let next = state.queue.next(now: now) else { return nil }
-            state.free -= 1
-            state.runs += 1
-            state.running[state.runs] = now
-            return (
-                Run(key: next.key, number: state.runs, startedAt: now), next.waited, concurrency - state.free,
-                state.queue.readyCount
-            )
-        }
-        guard let taken else { return nil }
-        metrics.started(waited: taken.waited, active: taken.active, ready: taken.ready)
-        return taken.run
+    /// One run that begins, with what the metrics want to know of it.
+    private struct Start {
+        var run: Run
+        var waited: Duration
+        var active: Int
+        var ready: Int
     }
 
-    private func work(_ run: Run) async {
+    private func take() -> Run? {
+        let now = elapsed()
+        guard let start = state.withLock({ start(&$0, now) }) else { return nil }
+        return tell(start)
+    }
+
+    private func start(_ state: inout State, _ now: Duration) -> Start? {
+        guard state.free > 0, let next = state.queue.next(now: now) else { return nil }
+        state.free -= 1
+        state.runs += 1
+        state.running[state.runs] = now
+        return Start(
+            run: Run(key: next.key, number: state.runs, startedAt: now), waited: next.waited,
+            active: concurrency - state.free, ready: state.queue.readyCount)
+    }
+
+    private func tell(_ start: Start) -> Run {
+        metrics.started(waited: start.waited, active: start.active, ready: start.ready)
+        return start.run
+    }
+
+    /// Runs after which a worker lets other tasks run: runs that find all well may never suspend.
+    private static let runsWithoutYield = 32
+
+    /// A worker: one run, and others for as long as keys are ready. A task for each run would cost more than most runs.
+    private func work(from first: Run) async {
+        var run = first
+        for count in 1... {
+            guard let next = await work(run) else { return }
+            run = next
+            if count.isMultiple(of: Self.runsWithoutYield) { await Task.yield() }
+        }
+    }
+
+    /// - Returns: the run that takes the place of this one; nil if none is ready, or the controller ends.
+    private func work(_ run: Run) async -> Run? {
         let outcome = await runInTime(run.key)
+        let goesOn = !Task.isCancelled
         let now = elapsed()
         log(run, outcome, took: now - run.startedAt)
         var figures = (active: 0, ready: 0, quarantined: 0)
-        change { state in
+        var next: Start?
+        let sleeper = state.withLock { state in
             var random = random
             state.queue.finish(run.key, outcome: outcome, now: now, using: &random)
             state.counts.count(outcome)
             state.free += 1
             state.running[run.number] = nil
             figures = (concurrency - state.free, state.queue.readyCount, state.queue.quarantinedCount)
+            if goesOn { next = start(&state, now) }
+            // The dispatcher sleeps on if there is nothing for it: no time to wait for, no run to hand out.
+            let isNothingLeft = state.free == 0 || state.queue.readyCount == 0
+            return next != nil && isNothingLeft && !outcome.isDelayed ? nil : wake(&state)
         }
+        sleeper?.resume()
         metrics.ended(
             outcome, after: now - run.startedAt, active: figures.active, ready: figures.ready,
             quarantined: figures.quarantined)
+        return next.map(tell)
     }
 
     /// One run, cancelled at the deadline. It is waited for even then: a key never has two runs.
@@ -198,11 +232,16 @@ public final class Controller: Sendable {
     private func change(_ body: (inout State) -> Void) {
         let sleeper = state.withLock { state in
             body(&state)
-            state.wasNudged = true
-            defer { state.sleeper = nil }
-            return state.sleeper
+            return wake(&state)
         }
         sleeper?.resume()
+    }
+
+    /// Makes the dispatcher look again; the caller resumes what is returned, without the lock.
+    private func wake(_ state: inout State) -> CheckedContinuation<Void, Never>? {
+        state.wasNudged = true
+        defer { state.sleeper = nil }
+        return state.sleeper
     }
 
     /// Sleeps until a change, the next due time, or cancellation.
@@ -255,6 +294,16 @@ public final class Controller: Sendable {
         ]
         if let failure { metadata["error"] = .string(String(describing: failure)) }
         logger.log(level: level, text, metadata: metadata)
+    }
+}
+
+extension Outcome {
+    /// Whether the key waits for a time after this run.
+    fileprivate var isDelayed: Bool {
+        switch self {
+        case .done, .terminal: false
+        case .requeue, .throttled, .retry, .conflict: true
+        }
     }
 }
 

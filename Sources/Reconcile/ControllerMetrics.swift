@@ -3,7 +3,7 @@ import CoreMetrics
 /// The figures of one controller under the names that users of controller-runtime know
 /// (pkg/internal/controller/metrics and pkg/metrics there). The label sets are fixed.
 struct ControllerMetrics: Sendable {
-    private let results: [Result: Counter]
+    private let results: Results
     private let errors: Counter
     private let terminalErrors: Counter
     private let timeouts: Counter
@@ -18,18 +18,25 @@ struct ControllerMetrics: Sendable {
     private let adds: Counter
     private let retries: Counter
 
-    enum Result: String, CaseIterable {
-        case success, requeue, requeueAfter = "requeue_after", error
+    /// Runs by the label `result`.
+    private struct Results: Sendable {
+        let success, requeue, requeueAfter, error: Counter
+
+        init(_ labels: [(String, String)]) {
+            func counter(_ result: String) -> Counter {
+                Counter(label: "controller_runtime_reconcile_total", dimensions: labels + [("result", result)])
+            }
+            success = counter("success")
+            requeue = counter("requeue")
+            requeueAfter = counter("requeue_after")
+            error = counter("error")
+        }
     }
 
     init(controller: String, concurrency: Int) {
         let labels = [("controller", controller)]
         let queue = [("name", controller)]
-        results = Dictionary(
-            uniqueKeysWithValues: Result.allCases.map { result in
-                let both = labels + [("result", result.rawValue)]
-                return (result, Counter(label: "controller_runtime_reconcile_total", dimensions: both))
-            })
+        results = Results(labels)
         errors = Counter(label: "controller_runtime_reconcile_errors_total", dimensions: labels)
         terminalErrors = Counter(label: "controller_runtime_terminal_reconcile_errors_total", dimensions: labels)
         timeouts = Counter(label: "controller_runtime_reconcile_timeouts_total", dimensions: labels)
@@ -73,11 +80,11 @@ struct ControllerMetrics: Sendable {
         depth.record(ready)
         quarantined.record(keys)
         switch outcome {
-        case .done: results[.success]?.increment()
-        case .requeue, .throttled: results[.requeueAfter]?.increment()
-        case .conflict: results[.requeue]?.increment()
+        case .done: results.success.increment()
+        case .requeue, .throttled: results.requeueAfter.increment()
+        case .conflict: results.requeue.increment()
         case .retry, .terminal:
-            results[.error]?.increment()
+            results.error.increment()
             errors.increment()
         }
         if case .terminal = outcome { terminalErrors.increment() }

@@ -23,7 +23,15 @@ public struct ReconcileEnvironment: Sendable {
 
 extension ReconcileEnvironment {
     /// Tells the time since this call by the clock.
-    public func stopwatch() -> @Sendable () -> Duration { Self.stopwatch(clock) }
+    public func stopwatch() -> @Sendable () -> Duration {
+        // The machine's clock is read several times for each run, and through an existential that costs more than the
+        // reading.
+        if let clock = clock as? ContinuousClock {
+            let begin = clock.now
+            return { begin.duration(to: ContinuousClock.now) }
+        }
+        return Self.stopwatch(clock)
+    }
 
     private static func stopwatch(_ clock: some Clock<Duration>) -> @Sendable () -> Duration {
         let begin = clock.now

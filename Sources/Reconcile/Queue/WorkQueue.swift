@@ -185,10 +185,13 @@ public struct WorkQueue<Key: Hashable & Sendable>: Sendable {
 
     private mutating func head(of lane: LaneName) -> (key: Key, since: Duration)? {
         let states = states
-        guard let entry = lanes[lane.rawValue].first(where: { states[$0.key]?.laneTicket == $0.ticket }) else {
-            return nil
+        var since = Duration.zero
+        let entry = lanes[lane.rawValue].first { entry in
+            guard let state = states[entry.key], state.laneTicket == entry.ticket else { return false }
+            since = state.readySince
+            return true
         }
-        return (entry.key, states[entry.key]?.readySince ?? .zero)
+        return entry.map { ($0.key, since) }
     }
 
     // MARK: Delays
