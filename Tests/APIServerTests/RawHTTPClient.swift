@@ -28,8 +28,14 @@ struct RawHTTPClient: Sendable {
         _ method: String, _ path: String, _ body: APIValue? = nil, contentType: String = "application/json",
         accept: String = "application/json"
     ) async throws -> Answer {
+        try await send(method, path, bytes: body?.encoded() ?? [], contentType: contentType, accept: accept)
+    }
+
+    func send(
+        _ method: String, _ path: String, bytes: [UInt8], contentType: String, accept: String = "application/json"
+    ) async throws -> Answer {
         var received: [UInt8] = []
-        try await exchange(request(method, path, body?.encoded() ?? [], contentType, accept)) { bytes in
+        try await exchange(request(method, path, bytes, contentType, accept)) { bytes in
             received += bytes
             return true
         }

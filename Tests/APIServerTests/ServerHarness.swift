@@ -141,6 +141,16 @@ enum Samples {
                     "gatewayServerProfile": [
                         "type": "object", "properties": ["port": ["type": "integer", "format": "int32"]],
                     ],
+                    "conditions": [
+                        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"],
+                        "items": [
+                            "type": "object", "required": ["type"],
+                            "properties": [
+                                "type": ["type": "string"], "status": ["type": "string"],
+                                "reason": ["type": "string"],
+                            ],
+                        ],
+                    ],
                 ],
             ],
         ],

@@ -6,6 +6,8 @@ struct APIObjectWriter: Sendable {
     /// RFC 3339 time of the request.
     let time: String
     let fieldValidation: FieldValidation
+    /// Who owns the fields that are written.
+    var fieldManager = "kube-controller-manager"
 
     /// What to do about members the kind does not have.
     enum FieldValidation: String, Sendable, CaseIterable {
@@ -27,8 +29,11 @@ struct APIObjectWriter: Sendable {
     }
 
     /// Stores a new object. `uid` and `nameSuffix` are used if needed.
+    ///
+    /// - Parameter managed: who owns its fields; nil: the writer does.
     func create(
-        _ body: APIValue, uid: String, nameSuffix: String, in transaction: inout APIStoreTransaction
+        _ body: APIValue, uid: String, nameSuffix: String, managed: ManagedFields? = nil,
+        in transaction: inout APIStoreTransaction
     ) throws(APIStatusError) -> Outcome {
         var object = body
         try checkEnvelope(&object)
@@ -49,6 +54,9 @@ struct APIObjectWriter: Sendable {
         try validate(object, old: nil, name: name)
         try checkNamespace(for: name, in: transaction)
         guard transaction.object(key(name)) == nil else { throw .alreadyExists(resource, name) }
+        let stated = ManagedFields(body[path: "metadata", "managedFields"]) ?? ManagedFields()
+        let owners = managed ?? ownership(nil).update(from: resource.unborn, to: object, stated)
+        object[path: "metadata", "managedFields"] = owners.value
         return Outcome(object: put(object, name, in: &transaction), warnings: warnings)
     }
 
@@ -87,8 +95,9 @@ struct APIObjectWriter: Sendable {
         return try replace(stored, with: object, subresource: subresource, in: &transaction)
     }
 
-    private func replace(
-        _ stored: APIStoredObject, with body: APIValue, subresource: String?,
+    /// - Parameter managed: who owns the fields from now on; nil: the writer owns what it changes.
+    func replace(
+        _ stored: APIStoredObject, with body: APIValue, subresource: String?, managed: ManagedFields? = nil,
         in transaction: inout APIStoreTransaction
     ) throws(APIStatusError) -> Outcome {
         let name = stored.key.name
@@ -110,11 +119,34 @@ struct APIObjectWriter: Sendable {
         if resource.behaviour.countsGenerations {
             APIObjectMetadata.bumpGeneration(&object, old: old, hasStatusSubresource: resource.hasStatusSubresource)
         }
+        let owners = managed ?? updatedOwners(body, object, old: old, subresource)
+        object[path: "metadata", "managedFields"] = owners.value
         if object == old { return Outcome(object: stored, warnings: warnings) }
         if Self.isReadyToGo(object, resource) {
             return Outcome(object: transaction.remove(object, previous: stored), warnings: warnings, exists: false)
         }
         return Outcome(object: put(object, name, in: &transaction), warnings: warnings)
+    }
+
+    func ownership(_ subresource: String?) -> FieldManager {
+        FieldManager(
+            shape: resource.fieldShape, apiVersion: resource.apiVersion,
+            hasStatusSubresource: resource.hasStatusSubresource, subresource: subresource ?? "", name: fieldManager,
+            time: time)
+    }
+
+    /// Owners can be stated with the object itself; a list of one empty entry takes all of them away.
+    private func updatedOwners(
+        _ body: APIValue, _ object: APIValue, old: APIValue, _ subresource: String?
+    ) -> ManagedFields {
+        let requested = body[path: "metadata", "managedFields"]
+        var managed = ManagedFields(old[path: "metadata", "managedFields"]) ?? ManagedFields()
+        if subresource == nil, requested == [[:]] {
+            managed = ManagedFields()
+        } else if subresource == nil, let stated = ManagedFields(requested), !stated.entries.isEmpty {
+            managed = stated
+        }
+        return ownership(subresource).update(from: old, to: object, managed)
     }
 
     /// Each of spec and status is written through its own path only.
@@ -152,7 +184,7 @@ struct APIObjectWriter: Sendable {
     }
 
     /// The body must be an object of this kind and, if it says so, of this namespace.
-    private func checkEnvelope(_ object: inout APIValue) throws(APIStatusError) {
+    func checkEnvelope(_ object: inout APIValue) throws(APIStatusError) {
         guard object.objectValue != nil else { throw .badRequest("the body is not a JSON object") }
         let apiVersion = object["apiVersion"]?.stringValue ?? ""
         let kind = object["kind"]?.stringValue ?? ""

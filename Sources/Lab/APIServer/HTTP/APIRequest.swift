@@ -5,6 +5,8 @@ struct APIRequest: Sendable {
     var query: APIQuery
     var accept: String
     var contentType: String
+    /// Names the manager of what is written where the query names none.
+    var userAgent = ""
     /// Complete; empty for a request without one.
     var body: [UInt8]
 }

@@ -2,12 +2,13 @@ extension APIResourceCall {
     private static let jsonTypes = ["application/json", "", "*/*"]
 
     /// The options that come with every write.
-    private struct WriteOptions {
+    struct WriteOptions {
         var dryRun: Bool
         var fieldValidation: APIObjectWriter.FieldValidation
+        var fieldManager: String
     }
 
-    private func writeOptions() throws(APIStatusError) -> WriteOptions {
+    func writeOptions() throws(APIStatusError) -> WriteOptions {
         if let value = request.query["dryRun"], value != "All" {
             throw .badRequest("the query parameter dryRun is \"\(value)\"; allowed: All")
         }
@@ -19,16 +20,17 @@ extension APIResourceCall {
             }
             validation = value
         }
-        return WriteOptions(dryRun: request.query["dryRun"] != nil, fieldValidation: validation)
+        return WriteOptions(
+            dryRun: request.query["dryRun"] != nil, fieldValidation: validation, fieldManager: try fieldManager())
     }
 
-    private func writer(_ options: WriteOptions) -> APIObjectWriter {
+    func writer(_ options: WriteOptions) -> APIObjectWriter {
         APIObjectWriter(
             resource: service.registry[resource.storage] ?? resource, namespace: namespace, time: service.clock.text(),
-            fieldValidation: options.fieldValidation)
+            fieldValidation: options.fieldValidation, fieldManager: options.fieldManager)
     }
 
-    private var mediaType: String {
+    var mediaType: String {
         (request.contentType.split(separator: ";").first?.trimmed ?? "").lowercased()
     }
 
@@ -95,7 +97,12 @@ extension APIResourceCall {
     }
 
     func patch() async throws -> APICompleteAnswer {
+        if mediaType == Self.applyType { return try await apply() }
         let options = try writeOptions()
+        if request.query["force"] != nil {
+            throw APIStatusError.invalidOptions(
+                "PatchOptions", .forbidden("force", "may not be specified for non-apply patch"))
+        }
         let apply = try patchFunction(strict: options.fieldValidation == .strict)
         let writer = writer(options)
         let outcome = try await service.store.transact(dryRun: options.dryRun) { [self] transaction in
@@ -131,7 +138,7 @@ extension APIResourceCall {
     private typealias PatchFunction = @Sendable (APIValue) throws(APIStatusError) -> APIValue
 
     private func patchFunction(strict: Bool) throws(APIStatusError) -> PatchFunction {
-        let accepted = "application/merge-patch+json, application/json-patch+json"
+        let accepted = "application/merge-patch+json, application/json-patch+json, \(Self.applyType)"
         switch mediaType {
         case "application/merge-patch+json":
             let patch = try parseBody(strict: strict)
@@ -148,10 +155,6 @@ extension APIResourceCall {
             return { object throws(APIStatusError) in
                 try StrategicMergePatch.apply(patch, to: object, schema: schema)
             }
-        case "application/apply-patch+yaml":
-            throw .unsupportedMediaType(
-                "server-side apply (application/apply-patch+yaml) is not offered by this server; "
-                    + "use client-side apply or \(accepted)")
         default:
             throw .unsupportedMediaType(
                 "the patch type \"\(mediaType)\" is not served; accepted media types include: \(accepted), "

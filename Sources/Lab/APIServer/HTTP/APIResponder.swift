@@ -27,7 +27,7 @@ struct APIResponder: HTTPResponder {
             method: request.method.rawValue, target: APIRequestTarget(path: String(parts[0])),
             query: APIQuery(parts.count > 1 ? String(parts[1]) : ""),
             accept: request.headers[.accept] ?? "", contentType: request.headers[.contentType] ?? "",
-            body: Array(body.readableBytesView))
+            userAgent: request.headers[.userAgent] ?? "", body: Array(body.readableBytesView))
         if let allows, let access = APIAccess(call), !allows(access) {
             let error = APIStatusError.forbidden(access)
             return Self.response(.value(error.value, status: error.code))

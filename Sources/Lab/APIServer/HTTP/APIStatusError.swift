@@ -39,8 +39,9 @@ struct APIStatusError: Error, Sendable, Equatable {
         }
         var status: APIValue = [
             "kind": "Status", "apiVersion": "v1", "metadata": [:], "status": "Failure",
-            "message": .string(message), "reason": .string(reason), "code": .integer(Int64(code)),
+            "message": .string(message), "code": .integer(Int64(code)),
         ]
+        if !reason.isEmpty { status["reason"] = .string(reason) }
         if !details.isEmpty { status["details"] = .object(details) }
         return status
     }
@@ -88,6 +89,33 @@ extension APIStatusError {
         conflict(
             resource, name,
             "the object has been modified; please apply your changes to the latest version and try again")
+    }
+
+    /// An applied configuration states fields that others own with other values.
+    static func applyConflict(_ conflict: FieldManager.Conflict) -> Self {
+        let causes = conflict.fields.map {
+            Cause(reason: "FieldManagerConflict", message: "conflict with \($0.manager.text)", field: $0.path)
+        }
+        var text = "1 conflict: " + causes.map { "\($0.message): \($0.field)" }.joined()
+        if causes.count != 1 {
+            var lines: [String] = []
+            for (index, cause) in causes.enumerated() {
+                if index == 0 || causes[index - 1].message != cause.message {
+                    lines.append("conflicts" + cause.message.dropFirst("conflict".count) + ":")
+                }
+                lines.append("- \(cause.field)")
+            }
+            text = "\(causes.count) conflicts: " + lines.joined(separator: "\n")
+        }
+        return .init(code: 409, reason: "Conflict", message: "Apply failed with \(text)", causes: causes)
+    }
+
+    /// A query parameter of a write breaks the rules of its options, e.g. `PatchOptions`.
+    static func invalidOptions(_ kind: String, _ cause: Cause) -> Self {
+        .init(
+            code: 422, reason: "Invalid",
+            message: "\(kind).meta.k8s.io \"\" is invalid: \(cause.field): \(cause.message)", group: "meta.k8s.io",
+            kind: kind, causes: [cause])
     }
 
     static func forbidden(_ resource: ResourceDescriptor, _ name: String, _ why: String) -> Self {

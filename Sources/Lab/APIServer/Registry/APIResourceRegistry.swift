@@ -54,12 +54,13 @@ struct APIResourceRegistry: Sendable {
         ResourceDescriptor(
             group: "coordination.k8s.io", version: "v1", kind: "Lease", plural: "leases", singular: "lease",
             listKind: "LeaseList", isNamespaced: true, hasStatusSubresource: false, behaviour: LeaseBehaviour(),
-            mergeSchema: .common),
+            mergeSchema: .common, fieldShape: .builtIn(.common)),
         ResourceDescriptor(
             group: definitions.group, version: "v1", kind: "CustomResourceDefinition", plural: definitions.resource,
             singular: "customresourcedefinition", listKind: "CustomResourceDefinitionList",
             shortNames: ["crd", "crds"], categories: ["api-extensions"], isNamespaced: false,
-            hasStatusSubresource: true, behaviour: DefinitionBehaviour(), mergeSchema: .common),
+            hasStatusSubresource: true, behaviour: DefinitionBehaviour(), mergeSchema: .common,
+            fieldShape: .builtIn(.common)),
     ]
 
     private static func core(
@@ -69,6 +70,6 @@ struct APIResourceRegistry: Sendable {
         ResourceDescriptor(
             group: "", version: "v1", kind: kind, plural: plural, singular: kind.lowercased(), listKind: kind + "List",
             shortNames: shortNames, categories: categories, isNamespaced: namespaced, hasStatusSubresource: status,
-            behaviour: behaviour, mergeSchema: merge)
+            behaviour: behaviour, mergeSchema: merge, fieldShape: .builtIn(merge))
     }
 }

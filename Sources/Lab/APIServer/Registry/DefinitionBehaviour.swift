@@ -120,6 +120,7 @@ enum CustomResourceDefinition {
             isNamespaced: scope == "Namespaced", hasStatusSubresource: hasStatus,
             behaviour: CustomResourceBehaviour(schema: schema, hasStatusSubresource: hasStatus))
         descriptor.printerColumns = columns(version)
+        descriptor.fieldShape = FieldShape(schema)
         descriptor.openAPISchema = schemaValue
         outcome.descriptor = descriptor
         return outcome

@@ -15,12 +15,19 @@ struct ResourceDescriptor: Sendable {
     var behaviour: any ResourceBehaviour
     /// How strategic merge patches merge lists; nil for custom resources, which have none.
     var mergeSchema: StrategicMergePatch.Schema?
+    /// How its objects merge in server-side apply.
+    var fieldShape: FieldShape = .any
     /// Columns from a CRD; nil for the built-in kinds, which have their own.
     var printerColumns: [PrinterColumn]?
     /// The OpenAPI schema from a CRD, as written.
     var openAPISchema: APIValue?
     /// Set where the objects are those of another kind, shown differently.
     var view: (any ResourceView)?
+
+    /// What a new object is compared with to say what its creator owns: the parts that every object of the kind has.
+    var unborn: APIValue {
+        openAPISchema == nil ? ["metadata": [:], "spec": [:], "status": [:]] : ["metadata": [:]]
+    }
 
     /// `v1` or `group/version`.
     var apiVersion: String { group.isEmpty ? version : "\(group)/\(version)" }

@@ -19,6 +19,11 @@ struct StructuralSchema: Sendable {
         let preservesUnknownFields: Bool
         let isIntOrString: Bool
         let isEmbeddedResource: Bool
+        /// How a list merges: `map`, `set` or `atomic`; nil: atomic.
+        let listType: String?
+        let listMapKeys: [String]
+        /// How an object merges: `granular` or `atomic`; nil: granular.
+        let mapType: String?
         let rules: [Rule]
 
         init(parsing value: APIValue, path: String, issues: inout Issues) {
@@ -48,6 +53,9 @@ struct StructuralSchema: Sendable {
             preservesUnknownFields = value["x-kubernetes-preserve-unknown-fields"]?.boolValue ?? false
             isIntOrString = value["x-kubernetes-int-or-string"]?.boolValue ?? false
             isEmbeddedResource = value["x-kubernetes-embedded-resource"]?.boolValue ?? false
+            listType = value["x-kubernetes-list-type"]?.stringValue
+            listMapKeys = (value["x-kubernetes-list-map-keys"]?.arrayValue ?? []).compactMap(\.stringValue)
+            mapType = value["x-kubernetes-map-type"]?.stringValue
             rules = Rule.read(value, path: path, issues: &issues)
             checkItself(path: path, issues: &issues)
         }
