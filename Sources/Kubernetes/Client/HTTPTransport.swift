@@ -121,6 +121,8 @@ struct HTTPTransport: APITransport {
         outgoing.method = HTTPMethod(rawValue: request.method.rawValue)
         outgoing.headers.add(name: "Accept", value: "application/json")
         outgoing.headers.add(name: "User-Agent", value: "egress-gateway")
+        // The path of a socket is no host, and servers in Go refuse it as one.
+        if configuration.server.hasPrefix("http+unix:") { outgoing.headers.add(name: "Host", value: "localhost") }
         if let token = credentials.token {
             outgoing.headers.add(name: "Authorization", value: "Bearer \(token)")
         }
