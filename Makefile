@@ -11,14 +11,15 @@ SWIFT_SOURCES := Package.swift SDK/Package.swift Sources Plugins Tests
 # The CNI executable is static and opens no shared object; the linker cannot know.
 WITHOUT_LINKER_NOTE := { grep -v "Using 'dlopen' in statically linked applications" || true; }
 
-.PHONY: help setup build demo demo-down test apiserver test-apiserver test-chart test-vm test-bundle unit-test azure-sdk-test \
-  end-to-end-test provider-check bench lint format clean
+.PHONY: help setup build demo demo-apiserver demo-down test apiserver test-apiserver test-chart test-vm test-bundle \
+  unit-test azure-sdk-test end-to-end-test provider-check bench lint format clean
 
 help:
 	@echo 'make demo       set up, build, and show a pod leaving with its gateway'"'"'s fixed IP (root)'
 	@echo 'make test       set up, build, and run every test (root)'
 	@echo 'make provider-check  hold all plugins, and a zoo of broken ones, to the plugin contract (root)'
 	@echo 'make test-apiserver  hold the embedded API server, and Kubernetes'"'"' own libraries, to the same tests'
+	@echo 'make demo-apiserver  the demo on Kubernetes'"'"' own libraries over etcd (root)'
 	@echo 'make test-chart      hold the Helm chart and its rendered manifests together, with Helm'"'"'s engine'
 	@echo 'make test-vm    run the tests of WireGuard and LinuxNet against a Debian kernel in QEMU (root)'
 	@echo 'make bench      measure plugin calls, the cost of gateways in the cloud, and client-go beside us, against limits'
@@ -40,6 +41,10 @@ require-root:
 
 demo: require-root build
 	@$(TREE)/bin/egressctl demo
+
+# The same demo on Kubernetes' own libraries over etcd.
+demo-apiserver: require-root build apiserver
+	@$(TREE)/bin/egressctl demo --apiserver real
 
 demo-down: require-root
 	@if [ -x $(TREE)/bin/egressctl ]; then $(TREE)/bin/egressctl lab down; else echo 'nothing was built, so nothing runs'; fi

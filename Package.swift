@@ -104,7 +104,7 @@ let testTargets: [Target] = [
         [
             "JSONModel", "Kubernetes", "ScriptedServer", asyncHTTPClient, hummingbird, hummingbirdHTTP2, logging,
         ] + nioCore),
-    tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet"]),
+    tests("LabRuntimeTests", ["Kubernetes", "Lab", "LinuxNet", logging]),
     tests("LinuxNetTests", ["CLinuxShim", "CMnl", "LinuxNet"]),
     tests("PluginTemplateTests", []),
     tests("ProviderKitTests", ["JSONModel", "ProviderAPI", "ProviderKit"]),

@@ -22,13 +22,14 @@ extension LabCommand {
         @OptionGroup var options: LabOptions
         @Option(help: "What carries the packets: wireguard or vxlan. VXLAN neither encrypts nor authenticates.")
         var tunnel = LabPlan.TunnelProvider.wireguard
+        @Option(help: "The API server: embedded, or real (Kubernetes' own libraries over etcd; make apiserver).")
+        var apiserver = LabPlan.APIServer.embedded
 
         func run() async throws {
             try requireRoot()
             let layout = try options.layout()
-            let outcome = try await LabLauncher(layout: layout, plan: LabPlan(tunnel: tunnel)).up {
-                Console.progress($0)
-            }
+            let plan = LabPlan(tunnel: tunnel, apiServer: apiserver)
+            let outcome = try await LabLauncher(layout: layout, plan: plan).up { Console.progress($0) }
             print(outcome == .started ? "the lab is up" : "the lab was up already")
             print("kubectl --kubeconfig \(layout.kubeconfig) get pods -A")
         }
@@ -169,13 +170,15 @@ extension LabCommand {
         @OptionGroup var options: LabOptions
         @Option var latencyScale: Double = 0.1
         @Option var tunnel = LabPlan.TunnelProvider.wireguard
+        @Option var apiserver = LabPlan.APIServer.embedded
 
         func run() async throws {
             try requireRoot()
             var logger = Logger(label: "lab") { StreamLogHandler.standardError(label: $0) }
             logger.logLevel = .info
             let supervisor = try LabSupervisor(
-                plan: LabPlan(latencyScale: latencyScale, tunnel: tunnel), layout: try options.layout(), logger: logger)
+                plan: LabPlan(latencyScale: latencyScale, tunnel: tunnel, apiServer: apiserver),
+                layout: try options.layout(), logger: logger)
             let sources = [SIGTERM, SIGINT].map { number in
                 // The default action would end the process before the handler runs.
                 signal(number, SIG_IGN)
@@ -191,3 +194,4 @@ extension LabCommand {
 }
 
 extension LabPlan.TunnelProvider: ExpressibleByArgument {}
+extension LabPlan.APIServer: ExpressibleByArgument {}

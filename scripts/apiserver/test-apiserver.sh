@@ -43,6 +43,8 @@ build() {
     rm -rf "$work"
     say "library server: built in $((SECONDS - began)) s; $(du -sh "$entry" | cut -f1) in $entry"
   fi
+  # For egressctl, which does not know recipes.
+  ln -sfn "$(basename "$entry")" "$cache/current"
   exec 9>&-
 }
 

@@ -12,12 +12,14 @@ struct DemoCommand: AsyncParsableCommand {
     @Flag(help: "Leave the lab up.") var keep = false
     @Option(help: "What carries the packets: wireguard or vxlan. VXLAN neither encrypts nor authenticates.")
     var tunnel = LabPlan.TunnelProvider.wireguard
+    @Option(help: "The API server: embedded, or real (Kubernetes' own libraries over etcd; make apiserver).")
+    var apiserver = LabPlan.APIServer.embedded
 
     func run() async throws {
         try requireRoot()
         let layout = try options.layout()
         let runner = DemoRunner(
-            layout: layout, plan: LabPlan(tunnel: tunnel), keepsLab: keep, isQuiet: json)
+            layout: layout, plan: LabPlan(tunnel: tunnel, apiServer: apiserver), keepsLab: keep, isQuiet: json)
         let report = await runner.run()
         if json {
             let encoder = JSONEncoder()

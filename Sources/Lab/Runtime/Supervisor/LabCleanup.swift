@@ -11,7 +11,9 @@ public struct LabCleanup: Sendable {
     /// Where wireguard-go puts its control sockets; compiled into it.
     private static let wireGuardSockets = "/var/run/wireguard"
     /// Programs the lab starts. Others that only name its files, such as an editor, are none of its business.
-    private static let programs: Set<String> = ["egress-host", "egressctl", "nginx", "wireguard-go"]
+    private static let programs: Set<String> = [
+        "egress-host", "egressctl", "etcd", "library-server", "nginx", "wireguard-go",
+    ]
 
     public init(layout: LabLayout, prefix: String) {
         self.layout = layout

@@ -1,12 +1,12 @@
 /// Texts of the files the lab writes for the programs it starts. Pure.
 enum LabFiles {
-    /// Configuration of the manager.
-    static func manager(_ layout: LabLayout, _ trust: LabTrust) -> String {
+    /// Configuration of the manager, which shares this machine's own network with the API server.
+    static func manager(_ layout: LabLayout, _ trust: LabTrust, kubeconfig: String) -> String {
         """
         role: manager
         pluginDirectory: \(quoted(layout.pluginDirectory))
         \(trust.text)
-        kubernetes: { kubeconfig: \(quoted(layout.socketKubeconfig)) }
+        kubernetes: { kubeconfig: \(quoted(kubeconfig)) }
         observability: { statusSocket: \(quoted(layout.statusSocket(of: "manager"))) }
         plugins:
           - { name: azure-lb, path: libAzureLB.so, config: { cloudConfig: \(quoted(layout.cloudConfiguration)) } }

@@ -32,6 +32,13 @@ public struct LabLauncher: Sendable {
                     message: "the lab is up with the tunnel \(state.tunnel.rawValue), not \(plan.tunnel.rawValue)",
                     advice: "change it with: egressctl lab tunnel \(plan.tunnel.rawValue)")
             }
+            guard state.apiServer == plan.apiServer else {
+                throw LabError(
+                    code: .alreadyUp,
+                    message:
+                        "the lab is up with the \(state.apiServer.rawValue) API server, not \(plan.apiServer.rawValue)",
+                    advice: "stop it first: egressctl lab down")
+            }
             if state.phase == .ready { return .wasUp }
             try await awaitReady(progress: progress)
             return .wasUp
@@ -42,6 +49,9 @@ public struct LabLauncher: Sendable {
                 code: .alreadyUp, message: "another lab runs on this machine, in \(other)",
                 advice: "stop it first: egressctl lab down --state-dir \(other)")
         }
+        if plan.apiServer == .real {
+            _ = try KubernetesAPIServer.Programs.find(environment: ProcessInfo.processInfo.environment)
+        }
         if cleanup.isNeeded {
             progress("removing what an earlier lab left")
             try await cleanup.run()
@@ -49,7 +59,7 @@ public struct LabLauncher: Sendable {
         try makeDirectories()
         let arguments = [
             "lab", "serve", "--state-dir", layout.stateDirectory, "--latency-scale", "\(plan.latencyScale)",
-            "--tunnel", plan.tunnel.rawValue,
+            "--tunnel", plan.tunnel.rawValue, "--apiserver", plan.apiServer.rawValue,
         ]
         let pid = try await ChildProcess.start(
             ChildCommand(layout.controlProgram, arguments), logFile: layout.supervisorLog)

@@ -15,16 +15,29 @@ public struct LabPlan: Sendable, Equatable {
         }
     }
 
+    /// What the cluster's objects are kept in.
+    public enum APIServer: String, Sendable, Codable, CaseIterable {
+        /// This project's own, in the supervisor (docs/api-server.md).
+        case embedded
+        /// Kubernetes' own libraries over etcd, as processes of their own.
+        case real
+    }
+
     /// Start of the name of every namespace of the lab.
     public let prefix: String
     /// How long the simulator's operations take, relative to a quiet Azure region; 0 or more.
     public let latencyScale: Double
     public let tunnel: TunnelProvider
+    public let apiServer: APIServer
 
-    public init(prefix: String = "kegw", latencyScale: Double = 0.1, tunnel: TunnelProvider = .wireguard) {
+    public init(
+        prefix: String = "kegw", latencyScale: Double = 0.1, tunnel: TunnelProvider = .wireguard,
+        apiServer: APIServer = .embedded
+    ) {
         self.prefix = prefix
         self.latencyScale = latencyScale
         self.tunnel = tunnel
+        self.apiServer = apiServer
     }
 
     public static let workerName = "worker-1"

@@ -13,15 +13,18 @@ public struct LabState: Sendable, Codable, Equatable {
     /// Start of the names of the lab's namespaces.
     public var prefix: String
     public var tunnel: LabPlan.TunnelProvider
+    public var apiServer: LabPlan.APIServer
 
     public init(
-        phase: Phase, step: String, supervisor: ProcessIdentity, prefix: String, tunnel: LabPlan.TunnelProvider
+        phase: Phase, step: String, supervisor: ProcessIdentity, prefix: String, tunnel: LabPlan.TunnelProvider,
+        apiServer: LabPlan.APIServer
     ) {
         self.phase = phase
         self.step = step
         self.supervisor = supervisor
         self.prefix = prefix
         self.tunnel = tunnel
+        self.apiServer = apiServer
     }
 
     /// The state that a file holds; nil if there is no such file or it holds something else.

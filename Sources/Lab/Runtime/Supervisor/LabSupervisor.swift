@@ -14,6 +14,8 @@ public actor LabSupervisor {
     private let fabric: Fabric
     private var daemons: [DaemonProcess] = []
     private var kubelet: LabKubelet?
+    /// Nil with the embedded one.
+    private var apiServer: KubernetesAPIServer?
     /// What the daemons' files name now.
     private var tunnel: LabPlan.TunnelProvider
     private let stopping: AsyncStream<Void>
@@ -57,35 +59,67 @@ public actor LabSupervisor {
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
         }
         try save(.starting, "the API server")
-        let server = try EmbeddedAPIServer(
-            configuration: .init(storagePath: layout.apiServerStorage, unixSocketPath: layout.apiServerSocket),
-            logger: logger)
         try await withThrowingTaskGroup(of: Void.self) { group in
             defer { group.cancelAll() }
+            try await startAPIServer(&group)
+            do {
+                try await serve(&group)
+            } catch {
+                await stopDaemons()
+                throw error
+            }
+            await stopDaemons()
+        }
+    }
+
+    private func serve(_ group: inout ThrowingTaskGroup<Void, any Error>) async throws {
+        let client = try KubernetesClient(
+            configuration: try ClientConfiguration.load(kubeconfig: layout.socketKubeconfig), logger: logger)
+        do {
+            try await startRest(&group, client)
+            try save(.ready, "")
+            logger.notice("the lab is up")
+            // Nothing ends by itself but by failure; the first to end, or a request, ends all.
+            let stopping = stopping
+            group.addTask { for await _ in stopping { return } }
+            try await group.next()
+            try save(.stopping, "our daemons to end")
+        } catch {
+            try? await client.shutdown()
+            throw error
+        }
+        try? await client.shutdown()
+    }
+
+    /// Starts the plan's API server, waits until it serves, and writes the kubeconfigs.
+    private func startAPIServer(_ group: inout ThrowingTaskGroup<Void, any Error>) async throws {
+        switch plan.apiServer {
+        case .embedded:
+            let server = try EmbeddedAPIServer(
+                configuration: .init(storagePath: layout.apiServerStorage, unixSocketPath: layout.apiServerSocket),
+                logger: logger)
             group.addTask { try await server.run() }
             guard let port = await server.boundPort else {
                 try await group.next()
                 throw LabError(code: .processFailed, message: "the API server ended", advice: "see the log")
             }
-            try writeKubeconfigs(port: port)
-            let client = try KubernetesClient(
-                configuration: try ClientConfiguration.load(kubeconfig: layout.socketKubeconfig), logger: logger)
+            try write(EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: port)), layout.kubeconfig)
+            try write(
+                EmbeddedAPIServer.kubeconfig(for: .unixSocket(path: layout.apiServerSocket)), layout.socketKubeconfig)
+        case .real:
+            let server = try KubernetesAPIServer(
+                programs: .find(environment: ProcessInfo.processInfo.environment), layout: layout, logger: logger)
+            apiServer = server
+            for daemon in [server.etcd, server.server] { group.addTask { try await daemon.run() } }
+            let bridge = server.bridge
+            group.addTask { try await bridge.run() }
+            try server.writeKubeconfigs(layout)
             do {
-                try await startRest(&group, client)
-                try save(.ready, "")
-                logger.notice("the lab is up")
-                // Nothing ends by itself but by failure; the first to end, or a request, ends all.
-                let stopping = stopping
-                group.addTask { for await _ in stopping { return } }
-                try await group.next()
+                try await server.awaitReady(hint: layout.log(of: "library-server"))
             } catch {
-                await stopDaemons()
-                try? await client.shutdown()
+                await server.stop()
                 throw error
             }
-            try save(.stopping, "our daemons to end")
-            await stopDaemons()
-            try? await client.shutdown()
         }
     }
 
@@ -128,28 +162,26 @@ public actor LabSupervisor {
         group.addTask { try await kubelet.run() }
     }
 
+    /// The API server goes last, so that the others can say farewell.
     private func stopDaemons() async {
         await withTaskGroup(of: Void.self) { group in
             for daemon in daemons { group.addTask { await daemon.stop() } }
         }
+        await apiServer?.stop()
     }
 
     // MARK: - Files
 
     private func save(_ phase: LabState.Phase, _ step: String) throws {
         if phase == .starting { logger.info("starting", metadata: ["step": "\(step)"]) }
-        try LabState(phase: phase, step: step, supervisor: identity, prefix: plan.prefix, tunnel: tunnel)
-            .save(layout.stateFile)
+        try LabState(
+            phase: phase, step: step, supervisor: identity, prefix: plan.prefix, tunnel: tunnel,
+            apiServer: plan.apiServer
+        ).save(layout.stateFile)
     }
 
     private func write(_ text: String, _ path: String) throws {
         try Data(text.utf8).write(to: URL(filePath: path), options: .atomic)
-    }
-
-    private func writeKubeconfigs(port: Int) throws {
-        try write(EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: port)), layout.kubeconfig)
-        try write(
-            EmbeddedAPIServer.kubeconfig(for: .unixSocket(path: layout.apiServerSocket)), layout.socketKubeconfig)
     }
 
     /// What the nodes hold before any daemon of ours has run.
@@ -165,7 +197,9 @@ public actor LabSupervisor {
     // MARK: - Daemons
 
     private func makeDaemons() throws -> [DaemonProcess] {
-        try write(LabFiles.manager(layout, trust), layout.hostConfiguration(of: "manager"))
+        // Where there is TLS, the manager speaks it; the nodes' namespaces have the socket alone.
+        let kubeconfig = plan.apiServer == .real ? layout.kubeconfig : layout.socketKubeconfig
+        try write(LabFiles.manager(layout, trust, kubeconfig: kubeconfig), layout.hostConfiguration(of: "manager"))
         try write(
             LabFiles.podNetwork(subnet: LabPlan.podNetwork, dataDirectory: "\(layout.workerDirectory)/ipam"),
             "\(layout.cniConfigurationDirectory)/10-podnet.conflist")
@@ -243,7 +277,8 @@ public actor LabSupervisor {
 extension LabSupervisor: LabOperations {
     public func status() async -> LabStatus {
         var processes: [DaemonProcess.State] = []
-        for daemon in daemons { processes.append(await daemon.state) }
+        let servers = apiServer.map { [$0.etcd, $0.server] } ?? []
+        for daemon in servers + daemons { processes.append(await daemon.state) }
         let topology = await simulator.snapshot()
         let addresses = topology.instances.flatMap { instance in
             instance.ipConfigurations.compactMap { configuration in
