@@ -16,6 +16,10 @@ enum Plant: String, CaseIterable {
     case ignoreVersions = "ignore-versions"
     /// A provider that takes the number of ports in use as the number of the next one.
     case countPorts = "count-ports"
+    /// A process whose clock stands while it is stopped, so that it goes on as the leader that it was.
+    case frozenClock = "frozen-clock"
+    /// A manager that never looks in the cloud for what belongs to no object.
+    case neverPrune = "never-prune"
     /// A controller that takes a conflict for a success.
     case swallowConflicts = "swallow-conflicts"
 

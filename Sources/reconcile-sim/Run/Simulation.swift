@@ -85,6 +85,10 @@ final class Simulation: @unchecked Sendable {
             let (name, length) = (anybody(), length())
             world.clock.schedule(at: moment()) { [self] in processes[name]?.pause(for: length) }
         }
+        for _ in 0..<plan.profile.stops {
+            let name = anybody()
+            world.clock.schedule(at: moment()) { [self] in processes[name]?.stop() }
+        }
         for _ in 0..<plan.profile.partitions {
             let (name, length) = (anybody(), length())
             world.clock.schedule(at: moment()) { [self] in processes[name]?.cutOff(for: length) }

@@ -9,6 +9,8 @@ struct FaultProfile {
     var conflict = 0.0
     var throttled = 0.0
     var slow = 0.0
+    /// Chance per read that its answer comes long after it was true.
+    var stale = 0.0
     /// Chance per event of a watch.
     var watch = 0.0
     /// Chance per operation of the cloud, for each of its faults.
@@ -18,6 +20,7 @@ struct FaultProfile {
     var writesPerCrash: Int?
     /// Happenings during the time of faults.
     var pauses = 0
+    var stops = 0
     var partitions = 0
     var compactions = 0
     /// Two managers that elect a leader, instead of one.
@@ -40,11 +43,13 @@ struct FaultProfile {
         profile.conflict = chance(0.2)
         profile.throttled = chance(0.1)
         profile.slow = chance(0.05)
+        profile.stale = chance(0.1)
         profile.watch = chance(0.3)
         profile.cloud = chance(0.15)
         profile.cloudSlow = chance(0.2)
         profile.writesPerCrash = Bool.random(using: &random) ? Int.random(in: 2...25, using: &random) : nil
         profile.pauses = count(4)
+        profile.stops = count(3)
         profile.partitions = count(4)
         profile.compactions = count(6)
         profile.streamsLists = Bool.random(using: &random)
@@ -96,6 +101,12 @@ final class FaultSource: @unchecked Sendable {
     func writesToLive() -> Int? {
         guard isActive, let mean = profile.writesPerCrash else { return nil }
         return Int.random(in: 1...2 * mean, using: &random)
+    }
+
+    /// How long the answer to a read is held up after it was read; nil: not at all.
+    func staleness() -> Duration? {
+        guard isActive, happens(profile.stale) else { return nil }
+        return .milliseconds(number(1000...20_000))
     }
 
     /// One way over the network.

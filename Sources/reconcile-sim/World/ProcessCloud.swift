@@ -17,6 +17,8 @@ struct ProcessCloud: Sendable {
     /// One write. Once it is sent it is done, whatever becomes of the sender and whether it hears of it or not.
     func write(_ label: String, _ apply: @escaping () throws(ProviderError) -> Void) async throws(ProviderError) {
         try await alive()
+        if let refusal = process.refusal() { throw refusal }
+        process.checkLease(label)
         let fault = process.faults.cloudFault()
         switch fault {
         case .refused: throw ProviderError(.retry, "\(label): 500")
@@ -44,6 +46,7 @@ struct ProcessCloud: Sendable {
     }
 
     private func alive() async throws(ProviderError) {
+        guard !Task.isCancelled else { throw ProviderError(.cancelled, "the call is given up") }
         do { try await process.gate() } catch { throw ProviderError(.cancelled, "the process is dead") }
     }
 

@@ -68,9 +68,11 @@ struct ProcessLoadBalancer: CapabilityClient {
         let kept = Set(items.map(\.id))
         var results: [ItemResult<Nothing>] = []
         for name in api.cloud.pools.keys.sorted() {
-            let orphans = (api.cloud.pools[name]?.balancer.ports.keys.sorted() ?? []).filter { !kept.contains($0) }
-            guard !orphans.isEmpty else { continue }
-            _ = try await change(name) { ports in for id in orphans { ports[id] = nil } }
+            var orphans: [String] = []
+            _ = try await change(name) { ports in
+                orphans = ports.keys.filter { !kept.contains($0) }.sorted()
+                for id in orphans { ports[id] = nil }
+            }
             results += orphans.map { ItemResult(id: $0, code: .ok) }
         }
         return results

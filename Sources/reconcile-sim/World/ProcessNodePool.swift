@@ -70,6 +70,7 @@ struct ProcessNodePool: CapabilityClient {
         let kept = Set(items.map(\.id))
         var results: [ItemResult<Nothing>] = []
         for name in api.cloud.pools.keys.sorted() {
+            try await api.read()
             guard let pool = api.cloud.pools[name] else { continue }
             let held = Set(pool.prefixes.keys).union(pool.machines.values.flatMap(\.addresses.keys))
             let orphans = held.subtracting(kept).sorted()

@@ -9,6 +9,8 @@ struct ProcessTransport: APITransport {
     private var world: World { process.world }
 
     func send(_ request: APIRequest) async throws -> Data {
+        let isEffect = try isEffect(request)
+        if isEffect { process.checkLease(request.label) }
         try await reach(request)
         let fault = process.faults.requestFault()
         switch fault {
@@ -25,14 +27,14 @@ struct ProcessTransport: APITransport {
             return Data(#"{"major":"1","minor":"\#(process.plan.profile.streamsLists ? 34 : 20)"}"#.utf8)
         }
         let target = try target(request)
-        // The Lease is written every two seconds; deaths are about what matters.
-        let isEffect = request.method != .get && target.plural != "leases" && target.plural != "events"
         if isEffect { try process.passWrite("before \(request.label)") }
         let answer = process.plan.plant.answer(request, target, world.server) ?? world.server.answer(request, target)
         if isEffect {
             world.note("\(process.name): \(request.label) -> \(answer.status)")
             try process.passWrite("after \(request.label)")
         }
+        // It was true when it was read.
+        if request.method == .get, let delay = process.faults.staleness() { try await world.clock.sleep(for: delay) }
         try await process.travel()
         if case .lostAnswer = fault { throw KubernetesError(.timeout, "\(request.label): the answer was lost") }
         let body = try answer.body.json()
@@ -65,6 +67,12 @@ struct ProcessTransport: APITransport {
         guard process.isCutOff else { return }
         try await world.clock.sleep(for: .seconds(process.faults.number(1...10)))
         throw KubernetesError(.unavailable, "\(request.label): the server cannot be reached")
+    }
+
+    /// The Lease is written every two seconds; deaths and leadership are about what matters.
+    private func isEffect(_ request: APIRequest) throws -> Bool {
+        guard request.method != .get else { return false }
+        return try !["leases", "events"].contains(target(request).plural)
     }
 
     private func target(_ request: APIRequest) throws -> SimulatedServer.Target {

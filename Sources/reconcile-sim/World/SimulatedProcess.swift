@@ -21,10 +21,14 @@ final class SimulatedProcess: @unchecked Sendable {
     private let life: Int
     private(set) var isDead = false
     private var pausedUntil = Duration.zero
+    /// Times in which the process is stopped; they do not overlap.
+    private var pauses: [(from: Duration, until: Duration)] = []
     private var cutOffUntil = Duration.zero
     private var writesLeft: Int?
     private var watches: [SimulatedWatch] = []
     private var task: Task<Void, any Error>?
+    /// The manager's word on requests to the cloud that change something.
+    private(set) var refusal: @Sendable () -> ProviderError? = { nil }
     /// Called once, when the process has ended for any reason.
     private let onEnd: (SimulatedProcess) -> Void
 
@@ -41,6 +45,9 @@ final class SimulatedProcess: @unchecked Sendable {
         writesLeft = faults.writesToLive()
     }
 
+    /// Holder of the Lease while this process leads.
+    private var identity: String { "\(name)_\(life)" }
+
     /// Whether the API server is out of reach.
     var isCutOff: Bool { world.clock.elapsed < cutOffUntil }
 
@@ -55,15 +62,15 @@ final class SimulatedProcess: @unchecked Sendable {
         let keys = RandomSource.seeded(random.next())
         var settings = ManagerSettings()
         settings.leaderElection = plan.profile.twoManagers
-        // What a run leaves behind is to be seen, not tidied up.
-        settings.drift.pruneSeconds = 0
+        // What a dying manager leaves in the cloud is found by this alone.
+        settings.drift.pruneSeconds = plan.plant == .neverPrune ? 0 : 30
         let role = try ManagerRole(
             settings: settings, client: client,
-            loadBalancer: ProcessLoadBalancer(process: self, plant: plan.plant),
-            nodePool: ProcessNodePool(process: self),
+            loadBalancer: AbandonableCapability(provider: ProcessLoadBalancer(process: self, plant: plan.plant)),
+            nodePool: AbandonableCapability(provider: ProcessNodePool(process: self)),
             events: EventRecorder(
                 client: client, component: "manager", logger: logger, now: environment.now, random: environment.random),
-            logger: logger, environment: environment, identity: "\(name)_\(life)",
+            logger: logger, fenceWrites: { refusal = $0 }, environment: environment, identity: identity,
             generateKey: { try WireGuardPrivateKey.simulated(keys) },
             interpose: { [plan] controller, reconcile in plan.plant.interpose(self, controller, reconcile) })
         task = Task { [weak self] in
@@ -79,6 +86,13 @@ final class SimulatedProcess: @unchecked Sendable {
         end()
     }
 
+    /// Ends in order.
+    func stop() {
+        guard !isDead else { return }
+        world.note("\(name): is told to stop")
+        task?.cancel()
+    }
+
     private func end() {
         guard !isDead else { return }
         isDead = true
@@ -91,7 +105,17 @@ final class SimulatedProcess: @unchecked Sendable {
     func pause(for duration: Duration) {
         guard !isDead else { return }
         world.note("\(name): is stopped for \(duration)")
-        pausedUntil = max(pausedUntil, world.clock.elapsed + duration)
+        let until = world.clock.elapsed + duration
+        guard until > pausedUntil else { return }
+        pauses.append((from: max(world.clock.elapsed, pausedUntil), until: until))
+        pausedUntil = until
+    }
+
+    /// How far the process's clock is behind the world's.
+    var clockDelay: Duration {
+        guard plan.plant == .frozenClock else { return .zero }
+        let now = world.clock.elapsed
+        return pauses.reduce(.zero) { $0 + max(min(now, $1.until) - $1.from, .zero) }
     }
 
     func cutOff(for duration: Duration) {
@@ -125,6 +149,12 @@ final class SimulatedProcess: @unchecked Sendable {
         try await gate()
     }
 
+    /// Called when a write is sent: nobody writes while the Lease says that it is not theirs.
+    func checkLease(_ label: @autoclosure () -> String) {
+        guard let holder = world.server.leaseHolder, holder != identity else { return }
+        world.violate("\(identity) sends \(label()) while the Lease is held by \"\(holder)\"")
+    }
+
     /// Around each write: the process may die before it or after it.
     func passWrite(_ label: String) throws {
         guard !isDead else { throw KubernetesError(.unavailable, "the process is dead") }
@@ -148,12 +178,15 @@ extension World {
 struct ProcessClock: Clock {
     let process: SimulatedProcess
 
-    var now: VirtualClock.Instant { process.world.clock.now }
+    var now: VirtualClock.Instant {
+        process.world.clock.now.advanced(by: .zero - process.clockDelay)
+    }
     var minimumResolution: Duration { .nanoseconds(1) }
 
     func sleep(until deadline: VirtualClock.Instant, tolerance: Duration?) async throws {
         guard !process.isDead else { throw CancellationError() }
-        try await process.world.clock.sleep(until: deadline, tolerance: tolerance)
+        try await process.world.clock.sleep(
+            until: deadline.advanced(by: process.clockDelay), tolerance: tolerance)
         do { try await process.gate() } catch { throw CancellationError() }
     }
 }

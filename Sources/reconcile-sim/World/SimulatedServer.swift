@@ -58,6 +58,9 @@ final class SimulatedServer: @unchecked Sendable {
 
     func object(_ plural: String, _ key: ObjectKey) -> JSONValue? { stored[plural]?[key] }
 
+    /// Who leads, by the one Lease there is; nil without one, empty if it was released.
+    var leaseHolder: String? { stored["leases"]?.values.first?["spec.holderIdentity"]?.text }
+
     /// Forgets the history: every watch from before now must list anew.
     func compact() {
         history = []

@@ -11,7 +11,7 @@ import Yams
 @testable import Host
 
 /// A CustomResourceDefinition as the server takes it.
-private struct CustomResourceDefinition: KubernetesResource {
+struct CustomResourceDefinition: KubernetesResource {
     static let resourceType = ResourceType(
         group: "apiextensions.k8s.io", version: "v1", kind: "CustomResourceDefinition",
         plural: "customresourcedefinitions", namespaced: false)

@@ -1,0 +1,63 @@
+import Kubernetes
+import Lab
+import Testing
+
+@testable import Host
+
+/// Two managers on a real API server: what becomes of the cluster and of the cloud when the leader ends.
+@Suite(.serialized) struct LeadershipTests {
+    @Test func aWarmStandbyTakesOverWithinThreeSecondsAfterACleanStop() async throws {
+        try await LeadershipFixture.run { fixture in
+            fixture.second.requests.forget()
+            fixture.first.task.cancel()
+            try await fixture.first.result.get()
+            #expect(try await fixture.holder() == "")
+            // Its turn comes within the 2 s between two looks at the Lease; what then takes real time does not count.
+            try await fixture.second.run(for: .milliseconds(2100)) { try await fixture.holder() == "second" }
+            #expect(try await fixture.eventually { try await fixture.holder() == "second" })
+            try await fixture.create("late")
+            #expect(try await fixture.second.run(for: .seconds(20)) { try await fixture.isReady("late") })
+            let lists = fixture.second.requests.all.filter { $0.verb == "list" }
+            #expect(lists.isEmpty, "everything was there already")
+            #expect(try await fixture.gateway("early").status?.gatewayServerProfile.port == 6000)
+        }
+    }
+
+    @Test func aStandbyTakesOverWhenTheLeaseOfADeadLeaderHasRunOut() async throws {
+        try await LeadershipFixture.run { fixture in
+            // Dead: nothing of it reaches the server, and its clock does not move any more.
+            fixture.first.requests.cut()
+            let isEarly = try await fixture.second.run(for: .seconds(12.5)) { try await fixture.holder() == "second" }
+            #expect(!isEarly, "the lease is 15 s, seen to change 2 s before at the earliest")
+            // 15 s after the change was seen, which is one look at the Lease after it happened at the latest.
+            try await fixture.second.run(for: .seconds(4.6)) { try await fixture.holder() == "second" }
+            #expect(try await fixture.eventually { try await fixture.holder() == "second" })
+            try await fixture.create("late")
+            #expect(try await fixture.second.run(for: .seconds(20)) { try await fixture.isReady("late") })
+        }
+    }
+
+    @Test func aLeaderWhoseDeadlinePassedWritesNothingThoughItKnowsOfWork() async throws {
+        try await LeadershipFixture.run { fixture in
+            let (first, second) = (fixture.first, fixture.second)
+            // It does not get to its timers, so nothing tells it that it has lost; the network works.
+            first.clock.stall()
+            first.clock.advance(by: .seconds(11))
+            let before = fixture.cloud.writes
+            first.requests.forget()
+            try await fixture.create("late")
+            #expect(
+                try await fixture.eventually {
+                    first.requests.all.contains { $0.verb == "get" && $0.name == "late" }
+                }, "its watch has brought it to look at the new object")
+            #expect(try await second.run(for: .seconds(20)) { try await fixture.isReady("late") })
+            #expect(try await fixture.holder() == "second")
+            // It goes on, finds that its time is over, and ends.
+            first.clock.goOn()
+            await #expect(throws: (any Error).self) { try await first.result.get() }
+            #expect(first.requests.writes.isEmpty, "\(first.requests.writes)")
+            #expect(fixture.cloud.writes.dropFirst(before.count).allSatisfy { $0.manager == "second" })
+            #expect(try await fixture.gateway("early").status?.gatewayServerProfile.port == 6000)
+        }
+    }
+}
