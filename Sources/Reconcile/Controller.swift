@@ -78,7 +78,8 @@ public final class Controller: Sendable {
         self.reconcile = reconcile
         self.runDeadline = runDeadline
         self.concurrency = max(concurrency, 1)
-        metrics = ControllerMetrics(controller: name, concurrency: self.concurrency)
+        metrics = ControllerMetrics(
+            controller: name, concurrency: self.concurrency, factory: environment.metrics)
         var policy = WorkQueuePolicy(backoff: backoff)
         policy.quarantineRuns = max(self.concurrency / 4, 1)
         state = Mutex(State(queue: WorkQueue(policy: policy), free: self.concurrency))

@@ -22,9 +22,11 @@ struct ControllerMetrics: Sendable {
     private struct Results: Sendable {
         let success, requeue, requeueAfter, error: Counter
 
-        init(_ labels: [(String, String)]) {
+        init(_ labels: [(String, String)], _ factory: any MetricsFactory) {
             func counter(_ result: String) -> Counter {
-                Counter(label: "controller_runtime_reconcile_total", dimensions: labels + [("result", result)])
+                Counter(
+                    label: "controller_runtime_reconcile_total", dimensions: labels + [("result", result)],
+                    factory: factory)
             }
             success = counter("success")
             requeue = counter("requeue")
@@ -33,24 +35,28 @@ struct ControllerMetrics: Sendable {
         }
     }
 
-    init(controller: String, concurrency: Int) {
+    /// - Parameter factory: keeps the figures.
+    init(controller: String, concurrency: Int, factory: any MetricsFactory) {
         let labels = [("controller", controller)]
         let queue = [("name", controller)]
-        results = Results(labels)
-        errors = Counter(label: "controller_runtime_reconcile_errors_total", dimensions: labels)
-        terminalErrors = Counter(label: "controller_runtime_terminal_reconcile_errors_total", dimensions: labels)
-        timeouts = Counter(label: "controller_runtime_reconcile_timeouts_total", dimensions: labels)
-        runTime = CoreMetrics.Timer(label: "controller_runtime_reconcile_time_seconds", dimensions: labels)
-        waitTime = CoreMetrics.Timer(label: "workqueue_queue_duration_seconds", dimensions: queue)
-        workTime = CoreMetrics.Timer(label: "workqueue_work_duration_seconds", dimensions: queue)
-        unfinished = Gauge(label: "workqueue_unfinished_work_seconds", dimensions: queue)
-        longest = Gauge(label: "workqueue_longest_running_processor_seconds", dimensions: queue)
-        active = Gauge(label: "controller_runtime_active_workers", dimensions: labels)
-        depth = Gauge(label: "workqueue_depth", dimensions: queue)
-        quarantined = Gauge(label: "workqueue_quarantined_keys", dimensions: queue)
-        adds = Counter(label: "workqueue_adds_total", dimensions: queue)
-        retries = Counter(label: "workqueue_retries_total", dimensions: queue)
-        Gauge(label: "controller_runtime_max_concurrent_reconciles", dimensions: labels).record(concurrency)
+        results = Results(labels, factory)
+        errors = Counter(label: "controller_runtime_reconcile_errors_total", dimensions: labels, factory: factory)
+        terminalErrors = Counter(
+            label: "controller_runtime_terminal_reconcile_errors_total", dimensions: labels, factory: factory)
+        timeouts = Counter(label: "controller_runtime_reconcile_timeouts_total", dimensions: labels, factory: factory)
+        runTime = CoreMetrics.Timer(
+            label: "controller_runtime_reconcile_time_seconds", dimensions: labels, factory: factory)
+        waitTime = CoreMetrics.Timer(label: "workqueue_queue_duration_seconds", dimensions: queue, factory: factory)
+        workTime = CoreMetrics.Timer(label: "workqueue_work_duration_seconds", dimensions: queue, factory: factory)
+        unfinished = Gauge(label: "workqueue_unfinished_work_seconds", dimensions: queue, factory: factory)
+        longest = Gauge(label: "workqueue_longest_running_processor_seconds", dimensions: queue, factory: factory)
+        active = Gauge(label: "controller_runtime_active_workers", dimensions: labels, factory: factory)
+        depth = Gauge(label: "workqueue_depth", dimensions: queue, factory: factory)
+        quarantined = Gauge(label: "workqueue_quarantined_keys", dimensions: queue, factory: factory)
+        adds = Counter(label: "workqueue_adds_total", dimensions: queue, factory: factory)
+        retries = Counter(label: "workqueue_retries_total", dimensions: queue, factory: factory)
+        Gauge(label: "controller_runtime_max_concurrent_reconciles", dimensions: labels, factory: factory).record(
+            concurrency)
     }
 
     func added(ready: Int) {

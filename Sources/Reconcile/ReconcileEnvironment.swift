@@ -1,3 +1,4 @@
+import CoreMetrics
 import FoundationEssentials
 import Synchronization
 
@@ -9,15 +10,18 @@ public struct ReconcileEnvironment: Sendable {
     public var now: @Sendable () -> Date
     /// For jitter and for suffixes of names.
     public var random: RandomSource
+    /// Where figures go.
+    public var metrics: any MetricsFactory
 
     /// The defaults are the machine's own.
     public init(
         clock: any Clock<Duration> = ContinuousClock(), now: @escaping @Sendable () -> Date = { Date() },
-        random: RandomSource = .system
+        random: RandomSource = .system, metrics: any MetricsFactory = MetricsSystem.factory
     ) {
         self.clock = clock
         self.now = now
         self.random = random
+        self.metrics = metrics
     }
 }
 

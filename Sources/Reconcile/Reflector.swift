@@ -24,15 +24,14 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     /// - Parameters:
     ///   - scope: only these objects are read and kept.
     ///   - indexes: see ``ObjectStore/init(indexes:)``.
-    ///   - environment: clock and randomness of the waits between failures.
-    ///   - metrics: where the age of the last event and the count of unreadable objects go.
+    ///   - environment: clock and randomness of the waits between failures; where the age of the last event and the count
+    ///     of unreadable objects go.
     ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
     ///     block.
     public init(
         _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
         indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
         environment: ReconcileEnvironment = ReconcileEnvironment(),
-        metrics: any MetricsFactory = MetricsSystem.factory,
         onChange: @escaping @Sendable (StoreChange) -> Void
     ) {
         store = ObjectStore(indexes: indexes)
@@ -46,10 +45,10 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         lastHeard = Gauge(
             label: "egress_watch_last_event_timestamp_seconds",
             dimensions: [("kind", Resource.resourceType.kind), ("selector", scope.labelSelector ?? "")],
-            factory: metrics)
+            factory: environment.metrics)
         undecodable = Counter(
             label: "egress_undecodable_objects_total", dimensions: [("kind", Resource.resourceType.kind)],
-            factory: metrics)
+            factory: environment.metrics)
     }
 
     /// Follows the objects until the task is cancelled; every fault is waited out.

@@ -43,8 +43,8 @@ struct ReflectorBench: Sendable {
         let (changes, waits, metrics) = (Collector<ObjectKey>(), Collector<Swift.Duration>(), CountedMetrics())
         let reflector = Reflector(
             PodEndpoint.self, client: client, logger: logger,
-            environment: ReconcileEnvironment(clock: ImpatientClock(waits: waits), random: .seeded(1)),
-            metrics: metrics
+            environment: ReconcileEnvironment(
+                clock: ImpatientClock(waits: waits), random: .seeded(1), metrics: metrics)
         ) { changes.add($0.key) }
         let task = Task { try await reflector.run() }
         let bench = ReflectorBench(

@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import CoreMetrics
 import FoundationEssentials
 import Logging
 import NIOCore
@@ -13,11 +14,11 @@ struct HTTPTransport: APITransport {
     private let metrics: RequestMetrics
 
     /// - Throws: ``KubernetesError`` with code `configuration` for certificates that cannot be used.
-    init(_ configuration: ClientConfiguration) throws {
+    init(_ configuration: ClientConfiguration, metrics factory: any MetricsFactory) throws {
         self.configuration = configuration
         connections = try ConnectionPools(configuration)
         credentials = configuration.makeCredentialSource()
-        metrics = RequestMetrics(server: configuration.server)
+        metrics = RequestMetrics(server: configuration.server, factory: factory)
     }
 
     func shutdown() async throws {

@@ -1,3 +1,4 @@
+import CoreMetrics
 import FoundationEssentials
 import JSONModel
 import Logging
@@ -36,11 +37,14 @@ public final class KubernetesClient: Sendable {
 
     /// Makes a client; no connection is opened yet. The maker calls ``shutdown()`` before the last reference goes.
     ///
+    /// - Parameter metrics: keeps the count of requests.
     /// - Throws: ``KubernetesError`` with code `configuration` for certificates that cannot be used.
-    public convenience init(configuration: ClientConfiguration, logger: Logger) throws {
+    public convenience init(
+        configuration: ClientConfiguration, logger: Logger, metrics: any MetricsFactory = MetricsSystem.factory
+    ) throws {
         self.init(
-            transport: try HTTPTransport(configuration), maximumLineBytes: configuration.maximumLineBytes,
-            logger: logger)
+            transport: try HTTPTransport(configuration, metrics: metrics),
+            maximumLineBytes: configuration.maximumLineBytes, logger: logger)
     }
 
     /// Makes a client over another way to an API server; the client shuts it down.

@@ -5,9 +5,13 @@ import FoundationEssentials
 /// sets are bounded by the methods and status codes there are.
 struct RequestMetrics: Sendable {
     private let host: String
+    private let factory: any MetricsFactory
 
-    /// - Parameter server: URL of the API server.
-    init(server: String) {
+    /// - Parameters:
+    ///   - server: URL of the API server.
+    ///   - factory: keeps the figures.
+    init(server: String, factory: any MetricsFactory) {
+        self.factory = factory
         host = URL(string: server)?.host ?? server
     }
 
@@ -17,7 +21,7 @@ struct RequestMetrics: Sendable {
             label: "rest_client_requests_total",
             dimensions: [
                 ("code", status.map(String.init) ?? "<error>"), ("host", host), ("method", request.method.rawValue),
-            ]
+            ], factory: factory
         ).increment()
     }
 }

@@ -75,7 +75,9 @@ public final class LeaderElector: Sendable {
         elapsed = environment.stopwatch()
         wall = environment.now
         machine = Mutex(LeaderElectionMachine(settings: settings))
-        status = Gauge(label: "leader_election_master_status", dimensions: [("name", settings.name)])
+        status = Gauge(
+            label: "leader_election_master_status", dimensions: [("name", settings.name)],
+            factory: environment.metrics)
         status.record(0)
     }
 

@@ -18,6 +18,7 @@ struct LeadershipFixture {
         let clock = SteppedClock()
         /// What it asked the server for, as the server saw it.
         let requests: RequestLog
+        let metrics: PrometheusRegistry
         let task: Task<Void, any Error>
 
         /// Runs it for a time by its own clock, in steps that leave it time to work, or until `condition` holds.
@@ -47,9 +48,13 @@ struct LeadershipFixture {
             }
         }
 
-        fileprivate init(name: String, requests: RequestLog, _ start: (SteppedClock) throws -> ManagerRole) throws {
+        fileprivate init(
+            name: String, requests: RequestLog, metrics: PrometheusRegistry,
+            _ start: (SteppedClock) throws -> ManagerRole
+        ) throws {
             self.name = name
             self.requests = requests
+            self.metrics = metrics
             let role = try start(clock)
             task = Task { try await role.run() }
         }
@@ -98,18 +103,22 @@ struct LeadershipFixture {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await server.run() }
             let port = try #require(await server.boundPort)
-            func client(_ server: String) throws -> KubernetesClient {
-                try KubernetesClient(configuration: ClientConfiguration(server: server), logger: logger)
+            let metrics = [PrometheusRegistry(), PrometheusRegistry()]
+            func client(_ server: String, _ metrics: PrometheusRegistry = .init()) throws -> KubernetesClient {
+                try KubernetesClient(
+                    configuration: ClientConfiguration(server: server), logger: logger, metrics: metrics)
             }
             let user = try client("http://127.0.0.1:\(port)")
             let clients = try logs.indices.map {
-                try client(EmbeddedAPIServer.Endpoint.unixSocket(path: "\(folder)/\($0).sock").serverURL)
+                try client(
+                    EmbeddedAPIServer.Endpoint.unixSocket(path: "\(folder)/\($0).sock").serverURL, metrics[$0])
             }
             try await define(user)
             let cloud = MemoryCloud()
             func start(_ index: Int, _ name: String) throws -> Manager {
-                try Manager(name: name, requests: logs[index]) { clock in
-                    try role(name, clients[index], cloud, clock, logger)
+                try Manager(name: name, requests: logs[index], metrics: metrics[index]) { clock in
+                    let environment = ReconcileEnvironment(clock: clock, metrics: metrics[index])
+                    return try role(name, clients[index], cloud, environment, logger)
                 }
             }
             let first = try start(0, "first")
@@ -137,7 +146,8 @@ struct LeadershipFixture {
     }
 
     private static func role(
-        _ name: String, _ client: KubernetesClient, _ cloud: MemoryCloud, _ clock: SteppedClock, _ logger: Logger
+        _ name: String, _ client: KubernetesClient, _ cloud: MemoryCloud, _ environment: ReconcileEnvironment,
+        _ logger: Logger
     ) throws -> ManagerRole {
         var settings = ManagerSettings()
         settings.leaderElection = true
@@ -146,7 +156,7 @@ struct LeadershipFixture {
             settings: settings, client: client, loadBalancer: MemoryLoadBalancer(cloud: cloud, manager: name),
             nodePool: MemoryNodePool(cloud: cloud, manager: name),
             events: EventRecorder(client: client, component: name, logger: logger), logger: logger,
-            environment: ReconcileEnvironment(clock: clock), identity: name)
+            environment: environment, identity: name)
     }
 
     private func settle() async throws {

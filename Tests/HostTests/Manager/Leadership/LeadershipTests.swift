@@ -1,5 +1,7 @@
 import Kubernetes
 import Lab
+import Logging
+import Reconcile
 import Testing
 
 @testable import Host
@@ -21,6 +23,54 @@ import Testing
             #expect(lists.isEmpty, "everything was there already")
             #expect(try await fixture.gateway("early").status?.gatewayServerProfile.port == 6000)
         }
+    }
+
+    @Test func theMetricsTellWhoLeadsAndWhatIsAskedOfTheServer() async throws {
+        try await LeadershipFixture.run { fixture in
+            let (leader, standby) = (fixture.first.metrics.text(), fixture.second.metrics.text())
+            let status = #"leader_election_master_status{name="0a299682.microsoft.com"}"#
+            #expect(leader.contains("\(status) 1\n"))
+            #expect(standby.contains("\(status) 0\n"))
+            for (name, text) in [("leader", leader), ("standby", standby)] {
+                #expect(text.contains(#"rest_client_requests_total{code="200""#), "\(name)")
+                for kind in ["StaticGatewayConfiguration", "GatewayStatus", "PodEndpoint"] {
+                    let age = #"egress_watch_last_event_timestamp_seconds{kind="\#(kind)",selector=""}"#
+                    #expect(text.contains(age), "\(name): \(kind)")
+                }
+            }
+            #expect(leader.contains(#"rest_client_requests_total{code="201""#), "it has created objects")
+            for queue in ["static-gateway", "load-balancer", "node-pool"] {
+                for metric in ["queue_duration_seconds_count", "work_duration_seconds_count", "adds_total"] {
+                    let line = #"workqueue_\#(metric){name="\#(queue)"} "#
+                    #expect(leader.contains(line) && !leader.contains(line + "0\n"), "\(line)")
+                    #expect(!standby.contains(line) || standby.contains(line + "0\n"), "a standby has no work")
+                }
+            }
+        }
+    }
+
+    @Test func aRunThatHangsIsSeenInTheMetrics() async throws {
+        let (clock, metrics) = (SteppedClock(), PrometheusRegistry())
+        let (begun, begin) = AsyncStream.makeStream(of: Void.self)
+        let controller = Controller(
+            name: "test", concurrency: 1, logger: Logger(label: "test"),
+            environment: ReconcileEnvironment(clock: clock, metrics: metrics)
+        ) { _ in
+            begin.finish()
+            try? await clock.sleep(for: .seconds(1000))
+            return .done
+        }
+        let running = Task { await controller.run() }
+        controller.enqueue(ObjectKey(namespace: "a", name: "b"))
+        for await _ in begun {}
+        clock.advance(by: .seconds(30))
+        controller.measureRuns()
+        #expect(metrics.text().contains(#"workqueue_longest_running_processor_seconds{name="test"} 30"#))
+        #expect(metrics.text().contains(#"workqueue_unfinished_work_seconds{name="test"} 30"#))
+        running.cancel()
+        await running.value
+        controller.measureRuns()
+        #expect(metrics.text().contains(#"workqueue_longest_running_processor_seconds{name="test"} 0"#))
     }
 
     @Test func aStandbyTakesOverWhenTheLeaseOfADeadLeaderHasRunOut() async throws {
