@@ -49,6 +49,11 @@ extension World {
     /// What must hold after every write of the cloud.
     func checkCloud() {
         var owners: [String: String] = [:]
+        // What is sent late may make a prefix for an object that is gone; that is for the prune, and nobody was told of it.
+        let living = server.uids
+        func keep(_ thing: String, of id: String, _ value: String) {
+            if living.contains(id) { keepSame(thing, value) }
+        }
         func claim(_ thing: String, _ owner: String) {
             if let other = owners.updateValue(owner, forKey: thing), other != owner {
                 violate("\(thing) is given to \(other) and to \(owner)")
@@ -57,11 +62,11 @@ extension World {
         for (name, pool) in cloud.pools.sorted(by: { $0.key < $1.key }) {
             for (id, port) in pool.balancer.ports.sorted(by: { $0.key < $1.key }) {
                 claim("port \(port) of \(name)", id)
-                keepSame("port of \(id) in \(name)", String(port))
+                keep("port of \(id) in \(name)", of: id, String(port))
             }
             for (id, prefix) in pool.prefixes.sorted(by: { $0.key < $1.key }) {
                 claim("prefix \(prefix)", id)
-                keepSame("prefix of \(id) in \(name)", prefix)
+                keep("prefix of \(id) in \(name)", of: id, prefix)
             }
             for (machine, state) in pool.machines.sorted(by: { $0.key < $1.key }) {
                 for (id, address) in state.addresses.sorted(by: { $0.key < $1.key }) {

@@ -131,10 +131,14 @@ final class SimulatedServer: @unchecked Sendable {
         for watch in watches { watch.offer(change) }
     }
 
+    /// Those of all objects that there are.
+    var uids: Set<String> {
+        Set(stored.values.flatMap { $0.values.compactMap { $0["metadata.uid"]?.text } })
+    }
+
     /// What the garbage collector of a cluster does: objects of which no owner is left go.
     func collectGarbage() {
-        var uids: Set<String> = []
-        for kind in stored.values { for object in kind.values { uids.insert(object["metadata.uid"]?.text ?? "") } }
+        let uids = uids
         for plural in stored.keys.sorted() {
             for object in objects(plural) {
                 let owners = object["metadata.ownerReferences"]?.elements ?? []
