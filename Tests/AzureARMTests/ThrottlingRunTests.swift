@@ -69,7 +69,8 @@ private struct SeededNumbers {
             outcome.log = host.log
             // What is there in the end, read when nobody refuses anything.
             let reader = try CloudUnderTest(client.endpoint, host: LapseHost())
-            for item in try await reader.balancer.status([], reader.host.context()) {
+            let rules = ids.map { PoolReference(id: "lb-\($0)", pool: gatewayPool) }
+            for item in try await reader.balancer.status(rules, reader.host.context()) {
                 outcome.ports[item.id] = item.observed?.port
             }
             let references = ids.map { PoolReference(id: $0, pool: gatewayPool) }

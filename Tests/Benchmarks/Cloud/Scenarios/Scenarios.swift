@@ -151,6 +151,8 @@ public enum Scenarios {
     /// Somebody else rolls out a model without our ipConfigurations, at the worst moment: just after the nodes' network
     /// interfaces were looked at.
     public static func strip(_ count: Int, in cluster: BenchCluster) async throws -> Repair {
+        // What a scenario before this one set going has come to its end.
+        try await cluster.clock.sleep(for: .seconds(60))
         let before = cluster.host.calls.count
         try await cluster.wait("a look at the network interfaces", limit: .seconds(120), every: .milliseconds(10)) {
             cluster.host.calls[before...].contains { $0.isRead && $0.url.contains("/networkInterfaces") }
