@@ -1,9 +1,7 @@
 import ArgumentParser
 import Foundation
-import Glibc
 import Lab
 import Logging
-import Synchronization
 
 /// The embedded API server by itself, for people, scripts and tests.
 struct APIServerCommand: AsyncParsableCommand {
@@ -24,25 +22,8 @@ struct APIServerCommand: AsyncParsableCommand {
         let server = try EmbeddedAPIServer(
             configuration: .init(storagePath: storage, unixSocketPath: socket, host: host, port: port), logger: logger)
         let service = Task { try await server.run() }
-        let wasStopped = Mutex(false)
-        let sources = [SIGTERM, SIGINT].map { number in
-            // The default action would end the process before the handler runs.
-            signal(number, SIG_IGN)
-            let source = DispatchSource.makeSignalSource(signal: number)
-            source.setEventHandler {
-                wasStopped.withLock { $0 = true }
-                service.cancel()
-            }
-            source.resume()
-            return source
-        }
-        defer { sources.forEach { $0.cancel() } }
         let announcement = Task { try await announce(server, host) }
-        do {
-            try await service.value
-        } catch  where wasStopped.withLock({ $0 }) {
-            // Ended as asked; what the server says about that is no failure.
-        }
+        try await untilStopped(service)
         try await announcement.value
     }
 

@@ -1,14 +1,12 @@
 import ArgumentParser
 import AsyncHTTPClient
 import Foundation
-import Glibc
 import JSONModel
 import Lab
 import Logging
 import NIOCore
 import NIOHTTP1
 import NIOSSL
-import Synchronization
 
 /// The Azure simulator by itself, for people, scripts and other people's SDKs.
 struct AzureCommand: AsyncParsableCommand {
@@ -59,25 +57,8 @@ extension AzureCommand {
             let simulator = try AzureSimulator(configuration: configuration, logger: logger, recorder: recorder)
             let certificatePath = try writeCertificate(configuration)
             let server = Task { try await simulator.run() }
-            let wasStopped = Mutex(false)
-            let sources = [SIGTERM, SIGINT].map { number in
-                // The default action would end the process before the handler runs.
-                signal(number, SIG_IGN)
-                let source = DispatchSource.makeSignalSource(signal: number)
-                source.setEventHandler {
-                    wasStopped.withLock { $0 = true }
-                    server.cancel()
-                }
-                source.resume()
-                return source
-            }
-            defer { sources.forEach { $0.cancel() } }
             let announcement = Task { try await announce(simulator, configuration, certificatePath) }
-            do {
-                try await server.value
-            } catch  where wasStopped.withLock({ $0 }) {
-                // Ended as asked; what the server says about that is no failure.
-            }
+            try await untilStopped(server)
             _ = try? await announcement.value
             await recorder?.flush()
         }
