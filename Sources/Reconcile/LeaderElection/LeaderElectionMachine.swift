@@ -15,10 +15,22 @@ public struct LeaderElectionMachine: Sendable {
         case wait
     }
 
+    /// How a state of the Lease came to be known.
+    public enum Source: Sendable {
+        case read, watch
+    }
+
     private let settings: LeaderElectionSettings
-    /// What was last seen of somebody else's Lease, and when it was seen to change.
+    /// What was last seen of the Lease, and when it was seen to change.
     private var seen: LeaseSpec?
     private var seenAt: Duration = .zero
+    /// When its state was last told, changed or not.
+    private var heardAt: Duration = .zero
+    /// Whether the last change was told by the watch. One that had to be read shows a watch that is not to be relied on,
+    /// whatever its connection says.
+    private var isFollowed = false
+    /// When an attempt last failed: no answer, or somebody else was faster.
+    private var failedAt: Duration?
     /// Local time before the last successful write was sent; nil while not leading.
     private var renewedAt: Duration?
 
@@ -38,24 +50,57 @@ public struct LeaderElectionMachine: Sendable {
         renewedAt.map { max(.zero, settings.renewDeadline - (local - $0)) }
     }
 
-    /// How long until a Lease that somebody else holds may be taken, as far as it is known; nil if none is.
-    public func untilFree(local: Duration) -> Duration? {
-        guard renewedAt == nil, let seen, seen.holderIdentity?.isEmpty == false else { return nil }
-        return max(.zero, held(by: seen) - (local - seenAt))
+    /// How long a standby may sleep before it reads the Lease, if it hears nothing of it before; zero: it reads now.
+    ///
+    /// A Lease that is free is tried at once, one that is held at the moment it runs out, and after a failure not before
+    /// `retryPeriod` is over. Until then the holder's renewals are heard of: what is silent for `retryPeriod`, or for
+    /// twice that where the watch has told of the last renewal, is read.
+    public func untilLook(local: Duration) -> Duration {
+        if local >= freeAt {
+            guard let failedAt, failedAt >= freeAt else { return .zero }
+            return max(.zero, failedAt + settings.retryPeriod - local)
+        }
+        let patience = isFollowed ? settings.retryPeriod * 2 : settings.retryPeriod
+        let quietAt = max(heardAt, failedAt ?? .zero) + patience
+        return max(.zero, min(freeAt, quietAt) - local)
+    }
+
+    /// From when on the Lease may be taken, as far as it is known. Counted from this process's own observation, which
+    /// is later than the renewal: however late a state is told, the holder's deadline is over before.
+    private var freeAt: Duration {
+        guard let seen, isForeign(seen) else { return seen == nil ? .zero : seenAt }
+        return seenAt + held(by: seen)
+    }
+
+    private func isForeign(_ lease: LeaseSpec) -> Bool {
+        guard let holder = lease.holderIdentity, !holder.isEmpty else { return false }
+        return holder != settings.identity
+    }
+
+    /// Takes note of the Lease as it was told just now; nil: it is gone.
+    ///
+    /// One that was deleted stays held for as long as it was: its holder may not know yet, and makes it anew.
+    public mutating func observe(_ lease: LeaseSpec?, local: Duration, by source: Source) {
+        heardAt = local
+        if source == .watch { isFollowed = true }
+        guard let lease, lease != seen else { return }
+        seen = lease
+        seenAt = local
+        isFollowed = source == .watch
+    }
+
+    /// An attempt to read or write the Lease failed.
+    public mutating func failed(local: Duration) {
+        failedAt = local
     }
 
     /// Decides about the Lease that was read; nil if there is none.
     ///
     /// - Parameter wall: wall-clock time to be written for people and other holders to read.
     public mutating func decide(_ lease: LeaseSpec?, local: Duration, wall: MicroTimestamp) -> Action {
-        guard let lease else { return .create(spec(after: nil, wall)) }
-        if lease != seen {
-            seen = lease
-            seenAt = local
-        }
-        let holder = lease.holderIdentity ?? ""
-        if holder == settings.identity || holder.isEmpty { return .write(spec(after: lease, wall)) }
-        return local - seenAt >= held(by: lease) ? .write(spec(after: lease, wall)) : .wait
+        observe(lease, local: local, by: .read)
+        guard local >= freeAt else { return .wait }
+        return lease.map { .write(spec(after: $0, wall)) } ?? .create(spec(after: nil, wall))
     }
 
     /// A holder's own figure counts, but never for less than ours: it may run with other settings.

@@ -36,7 +36,8 @@ public struct LeaderElectionSettings: Sendable {
     public let leaseDuration: Duration
     /// How long after the last renewal the leader stops by itself.
     public let renewDeadline: Duration
-    /// Pause between attempts to take or renew.
+    /// Pause between renewals, between attempts that fail, and between a standby's looks at a Lease that its watch does
+    /// not tell of.
     public let retryPeriod: Duration
 
     /// The defaults are controller-runtime's.

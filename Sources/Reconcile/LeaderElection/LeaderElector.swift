@@ -1,51 +1,8 @@
 import CoreMetrics
 import FoundationEssentials
-import JSONModel
 import Kubernetes
 import Logging
 import Synchronization
-
-/// What an elector needs of the API server; errors are ``KubernetesError``.
-public protocol LeaseAccess: Sendable {
-    /// The Lease, or nil if there is none.
-    func read() async throws -> Lease?
-    /// Creates the Lease; `alreadyExists` if another process was faster.
-    func create(_ spec: LeaseSpec) async throws
-    /// Replaces the spec; `conflict` unless the stored version is the one given.
-    func write(_ spec: LeaseSpec, resourceVersion: String) async throws
-}
-
-/// A Lease on an API server.
-public struct ClientLeaseAccess: LeaseAccess {
-    private let client: KubernetesClient
-    private let namespace: String
-    private let name: String
-
-    /// Names the Lease; nothing is read.
-    public init(client: KubernetesClient, namespace: String, name: String) {
-        self.client = client
-        self.namespace = namespace
-        self.name = name
-    }
-
-    public func read() async throws -> Lease? {
-        do {
-            return try await client.get(Lease.self, namespace: namespace, name: name)
-        } catch let error as KubernetesError where error.code == .notFound {
-            return nil
-        }
-    }
-
-    public func create(_ spec: LeaseSpec) async throws {
-        try await client.create(Lease(metadata: ObjectMeta(name: name, namespace: namespace), spec: spec))
-    }
-
-    public func write(_ spec: LeaseSpec, resourceVersion: String) async throws {
-        let patch: JSONValue = ["spec": try JSONValue(encoding: spec)]
-        try await client.mergePatch(
-            Lease.self, namespace: namespace, name: name, patch: patch, resourceVersion: resourceVersion)
-    }
-}
 
 /// Runs work only while this process holds a Lease.
 ///
@@ -89,11 +46,7 @@ public final class LeaderElector: Sendable {
     /// - Parameter work: cancelled when leadership is lost or this task is cancelled; it must then end at once.
     /// - Throws: what the work threw; ``ReconcileError`` with code `leadershipLost`; `CancellationError`.
     public func run(_ work: @escaping @Sendable () async throws -> Void) async throws {
-        while try await attempt(within: nil) == false {
-            // A Lease that runs out is taken when it does, not at the next turn.
-            let untilFree = machine.withLock { $0.untilFree(local: elapsed()) } ?? settings.retryPeriod
-            try await clock.sleep(for: untilFree > .zero ? min(untilFree, settings.retryPeriod) : settings.retryPeriod)
-        }
+        if try await attempt(within: nil) == false { try await standBy() }
         status.record(1)
         logger.notice("leading", metadata: ["lease": .string(settings.name), "identity": .string(settings.identity)])
         let result: Result<Void, any Error> = await withTaskGroup(of: Result<Void, any Error>.self) { group in
@@ -113,6 +66,32 @@ public final class LeaderElector: Sendable {
         // Releasing is worth a try even when this task was cancelled, and a cancelled task can send nothing.
         await Task { await self.release() }.value
         try result.get()
+    }
+
+    /// Follows the Lease until it is this process's: it is taken when it is released, and at the moment it runs out.
+    private func standBy() async throws {
+        let wakeup = Wakeup()
+        try await withThrowingTaskGroup(of: Bool.self) { group in
+            group.addTask { [self] in
+                await access.follow { [self] lease in
+                    machine.withLock { $0.observe(lease, local: elapsed(), by: .watch) }
+                    wakeup.raise()
+                }
+                return false
+            }
+            group.addTask { [self] in
+                while true {
+                    let wait = machine.withLock { $0.untilLook(local: elapsed()) }
+                    if wait > .zero {
+                        try await wakeup.sleep(for: wait, clock: clock)
+                    } else if try await attempt(within: nil) {
+                        return true
+                    }
+                }
+            }
+            defer { group.cancelAll() }
+            while let isLeader = try await group.next(), !isLeader {}
+        }
     }
 
     /// Renews until leadership is lost.
@@ -166,6 +145,7 @@ public final class LeaderElector: Sendable {
             return true
         } catch let error as KubernetesError {
             // Nothing is decided by a failure: the deadline runs on, and the next attempt reads anew.
+            machine.withLock { $0.failed(local: elapsed()) }
             logger.debug("lease not written", metadata: ["error": .string("\(error)")])
             return false
         }

@@ -36,9 +36,17 @@ extension SimulatedServer {
         /// Whether an object is in the scope of a list or watch.
         func selects(_ object: JSONValue) -> Bool {
             guard namespace.isEmpty || object["metadata.namespace"]?.text == namespace else { return false }
-            guard let selector = query["labelSelector"] else { return true }
-            let sides = selector.split(separator: "=", maxSplits: 1).map(String.init)
-            return object["metadata.labels"]?.members?[sides[0]]?.text == sides.last
+            if let (field, value) = Self.sides(query["fieldSelector"]), object[field]?.text != value { return false }
+            guard let (label, value) = Self.sides(query["labelSelector"]) else { return true }
+            return object["metadata.labels"]?.members?[label]?.text == value
+        }
+
+        /// Of a selector with one condition, which is all that a manager sends.
+        private static func sides(_ selector: String?) -> (String, String)? {
+            guard let sides = selector?.split(separator: "=", maxSplits: 1).map(String.init), sides.count == 2 else {
+                return nil
+            }
+            return (sides[0], sides[1])
         }
 
         private static func decoded(_ text: Substring) -> String {

@@ -13,7 +13,21 @@ struct RoleRightsTests {
     @Test func theManagerUsesItsRightsAndNoOthers() async throws {
         let rights = try RolePolicy(
             serviceAccount: "kube-egress-gateway-controller-manager", namespace: ManagerFixture.secretNamespace)
-        try await ManagerFixture.run(rights: rights) { fixture in
+        try await ManagerFixture.run(isManaged: false, rights: rights) { fixture in
+            // It stands by first, and takes the Lease when it is released.
+            let lease = "0a299682.microsoft.com"
+            try await fixture.client.create(
+                Lease(
+                    metadata: ObjectMeta(name: lease, namespace: ManagerFixture.secretNamespace),
+                    spec: LeaseSpec(holderIdentity: "another", leaseDurationSeconds: 3600)))
+            let running = Task { try await fixture.manager.run() }
+            defer { running.cancel() }
+            try await fixture.eventually("it follows the Lease") {
+                rights.collections.contains { $0.hasPrefix("leases") } ? () : nil
+            }
+            let released: JSONValue = ["spec": ["holderIdentity": ""]]
+            try await fixture.client.mergePatch(
+                Lease.self, namespace: ManagerFixture.secretNamespace, name: lease, patch: released)
             try await fixture.create("gw-a")
             let gateway = try await fixture.ready("gw-a")
             // A Secret that lost half of its pair is mended.
@@ -34,7 +48,8 @@ struct RoleRightsTests {
             try await fixture.eventually("gw-a is gone") {
                 try await fixture.find(StaticGatewayConfiguration.self, "gw-a") == nil ? () : nil
             }
-            // Renewed every two seconds.
+            // A Lease that somebody deletes is made anew by who holds it; renewed every two seconds.
+            try await fixture.client.delete(Lease.self, namespace: ManagerFixture.secretNamespace, name: lease)
             try await fixture.eventually("all rights are used") { rights.unused.isEmpty ? () : nil }
             #expect(rights.refused.isEmpty, "\(rights.refused)")
             // Of the nodes only the gateways', of the Secrets only those it makes, by name; no pods.
@@ -42,9 +57,12 @@ struct RoleRightsTests {
                 rights.collections == [
                     "staticgatewayconfigurations", "gatewaylbconfigurations", "gatewayvmconfigurations", "podendpoints",
                     "gatewaystatuses in \(ManagerFixture.secretNamespace)",
+                    "leases in \(ManagerFixture.secretNamespace) where metadata.name=\(lease)",
                     "nodes where kubeegressgateway.azure.com/mode=true",
                     "nodes where kubernetes.azure.com/mode=gateway",
                 ])
+            running.cancel()
+            try await running.value
         }
     }
 }

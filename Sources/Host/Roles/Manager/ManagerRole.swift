@@ -116,7 +116,9 @@ public struct ManagerRole: Service {
         let identity = identity ?? "\(ProcessInfo.processInfo.hostName)_\(number)"
         let election = try LeaderElectionSettings(
             namespace: settings.leaderElectionNamespace, name: leaseName, identity: identity)
-        let access = ClientLeaseAccess(client: client, namespace: election.namespace, name: election.name)
+        let access = ClientLeaseAccess(
+            client: client, namespace: election.namespace, name: election.name, logger: logger,
+            environment: environment)
         return LeaderElector(settings: election, access: access, logger: logger, environment: environment)
     }
 

@@ -8,6 +8,7 @@ public struct APIAccess: Sendable, Hashable {
     public var resource: String
     /// Nil for cluster-wide kinds, and for lists over all namespaces.
     public var namespace: String?
+    /// Of a list, watch or deletion of a collection, what its field selector pins `metadata.name` to, as RBAC reads it.
     public var name: String?
     /// Of a list, watch or deletion of a collection, as it was sent; empty if there was none.
     public var labelSelector: String
@@ -20,9 +21,10 @@ public struct APIAccess: Sendable, Hashable {
         group = target.group
         resource = target.subresource.map { "\(target.plural)/\($0)" } ?? target.plural
         namespace = target.namespace
-        name = target.name
         labelSelector = request.query["labelSelector"] ?? ""
         fieldSelector = request.query["fieldSelector"] ?? ""
+        let selected = try? APIFieldSelector.parse(fieldSelector, supported: ["metadata.name"])
+        name = target.name ?? selected?.pinned("metadata.name")
         switch (request.method, target.name) {
         case ("GET", nil): verb = request.query.flag("watch") ? "watch" : "list"
         case ("DELETE", nil): verb = "deletecollection"

@@ -162,8 +162,8 @@ struct LeadershipFixture {
     private func settle() async throws {
         try await create("early")
         try #require(try await first.run(for: .seconds(10)) { try await isReady("early") })
-        // Kinds that a manager follows; each is seen when it is watched.
-        let kinds = 7
+        // Kinds that a standby follows, the Lease among them; each is seen when it is watched.
+        let kinds = 8
         try #require(
             try await eventually { second.requests.all.filter { $0.verb == "watch" }.count >= kinds })
         try #require(try await holder() == "first")
