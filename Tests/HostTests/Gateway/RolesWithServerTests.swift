@@ -8,6 +8,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 import ProviderKit
+import Reconcile
 import Testing
 import Yams
 
@@ -170,6 +171,12 @@ struct RolesWithServerTests {
                 FileManager.default.fileExists(atPath: cluster.folder + "/01-egressgateway.conflist")
             }
             try await Self.attachAndDetach(cluster, nodeSettings.socketPath, bed)
+            // Before the pods are known, STATUS asks for the node.
+            let starting = CNIRequestHandler(
+                nodeName: "worker-1", settings: nodeSettings,
+                api: KubernetesNodeAPI(client: cluster.node, events: cluster.nodeEvents, pods: ObjectStore()),
+                tunnel: tunnel, podNetwork: network, logger: cluster.logger)
+            #expect(await starting.respond(to: try NodeTestbed.relay("STATUS")).exitCode == 0)
             try await cluster.client.delete(StaticGatewayConfiguration.self, namespace: "team-a", name: "gw-a")
             try await Self.eventually("the node is clean") { !bed.gateway.exists }
             #expect(await Self.probe(port, uid) == 503)
@@ -182,14 +189,18 @@ struct RolesWithServerTests {
             #expect(
                 nodeRights.unused.filter { !$0.hasSuffix("/events") }
                     == ["update egressgateway.kubernetes.azure.com/podendpoints"])
-            // A gateway follows its peers everywhere. A node follows nothing: it reads the pod of a request by name, and
-            // at its start its own endpoints and those of a time when endpoints did not name their node.
+            // A gateway follows its peers everywhere. A node follows its pods, and reads at its start its own endpoints
+            // and those of a time when endpoints did not name their node.
             #expect(
                 gatewayRights.collections == ["staticgatewayconfigurations", "gatewayvmconfigurations", "podendpoints"])
             let label = CNIRequestHandler.nodeAnnotation
             #expect(
                 nodeRights.collections
-                    == ["podendpoints where \(label)=worker-1", "podendpoints where !\(label)", "gatewaystatuses"])
+                    == [
+                        "pods where spec.nodeName=worker-1", "podendpoints where \(label)=worker-1",
+                        "podendpoints where !\(label)",
+                        "gatewaystatuses",
+                    ])
             #expect(!FileManager.default.fileExists(atPath: nodeSettings.socketPath))
             #expect(FileManager.default.fileExists(atPath: cluster.folder + "/01-egressgateway.conflist"))
         }
@@ -233,8 +244,9 @@ struct RolesWithServerTests {
             let tunnel = FakeCapability<Tunnel>(make: { _ in throw ProviderError(.terminal, "not to be called") })
             let handler = CNIRequestHandler(
                 nodeName: "worker-1", settings: NodeSettings(),
-                api: KubernetesNodeAPI(client: cluster.client, events: cluster.events), tunnel: tunnel,
-                podNetwork: FakeCapability<PodNetwork>(make: { _ in .init(routes: []) }), logger: cluster.logger)
+                api: KubernetesNodeAPI(client: cluster.client, events: cluster.events, pods: ObjectStore()),
+                tunnel: tunnel, podNetwork: FakeCapability<PodNetwork>(make: { _ in .init(routes: []) }),
+                logger: cluster.logger)
             let response = await handler.respond(to: try NodeTestbed.relay("ADD", uid: nil))
             #expect(response.exitCode == 1 && response.output.contains("team-a/absent does not exist"))
             await cluster.events.flush()

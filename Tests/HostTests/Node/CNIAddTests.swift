@@ -60,6 +60,45 @@ struct CNIAddTests {
         #expect(await bed.endpoint == nil)
     }
 
+    @Test("a known pod without the annotation starts while the API is down; an unknown or another one does not")
+    func startsWithoutAPI() async throws {
+        let bed = await NodeTestbed()
+        await bed.api.add(NodeTestbed.pod(annotations: ["other": "x"]))
+        await bed.api.setDown(true)
+        let early = await bed.handler.respond(to: try NodeTestbed.relay("ADD"))
+        #expect(try NodeTestbed.json(early)["code"] == 11, "nothing was told yet")
+        await bed.api.tellPods()
+        let response = await bed.handler.respond(to: try NodeTestbed.relay("ADD"))
+        #expect(try response.exitCode == 0 && NodeTestbed.json(response) == NodeTestbed.previousResult)
+        for uid in ["pod-uid-2", nil] {
+            let other = await bed.handler.respond(to: try NodeTestbed.relay("ADD", uid: uid))
+            #expect(try NodeTestbed.json(other)["code"] == 11, "\(uid ?? "no uid")")
+        }
+        #expect(bed.tunnel.calls.isEmpty && bed.podNetwork.calls.isEmpty)
+    }
+
+    @Test("a pod that was made again under its name is read, whatever is known of the earlier one")
+    func madeAgain() async throws {
+        let bed = await NodeTestbed()
+        await bed.api.add(NodeTestbed.pod(annotations: [:]))
+        await bed.api.tellPods()
+        await bed.api.add(NodeTestbed.pod(uid: "pod-uid-2"))
+        let response = await bed.handler.respond(to: try NodeTestbed.relay("ADD", uid: "pod-uid-2"))
+        #expect(response.exitCode == 0)
+        #expect(await bed.endpoint?.spec.staticGatewayConfiguration == "gw-a")
+    }
+
+    @Test("a pod with the annotation gets the gateway that is named now")
+    func annotationIsRead() async throws {
+        let bed = await NodeTestbed()
+        await bed.api.tellPods()
+        await bed.api.add(Fixture.configuration("gw-b"))
+        await bed.api.add(NodeTestbed.pod(annotations: [CNIRequestHandler.annotation: "gw-b"]))
+        let response = await bed.handler.respond(to: try NodeTestbed.relay("ADD"))
+        #expect(response.exitCode == 0)
+        #expect(await bed.endpoint?.spec.staticGatewayConfiguration == "gw-b")
+    }
+
     @Test("older results get the address's version; azureNetworking keeps the pod's routes")
     func variants() async throws {
         let bed = await NodeTestbed()

@@ -5,7 +5,9 @@ import Kubernetes
 
 /// The API server as the node role sees it: objects, UIDs and versions in memory, with the server's refusals.
 actor FakeNodeAPI: NodeAPI {
-    private(set) var pods: [String: Pod] = [:]
+    private(set) var pods: [String: NodePod] = [:]
+    /// What the watch has told; nil before its first list.
+    private var known: [String: NodePod]?
     private(set) var configurations: [String: StaticGatewayConfiguration] = [:]
     private(set) var stored: [String: PodEndpoint] = [:]
     private(set) var statuses: [GatewayStatus] = []
@@ -17,7 +19,9 @@ actor FakeNodeAPI: NodeAPI {
     /// Runs before each status read, to let the world move on.
     private var onStatusRead: (@Sendable (FakeNodeAPI, Int) async -> Void)?
 
-    func add(_ pod: Pod) { pods[pod.qualifiedName] = pod }
+    func add(_ pod: Pod) { pods[pod.qualifiedName] = NodePod(metadata: pod.metadata) }
+    /// The watch tells what is there now.
+    func tellPods() { known = pods }
     func add(_ configuration: StaticGatewayConfiguration) {
         configurations[configuration.qualifiedName] = configuration
     }
@@ -32,7 +36,11 @@ actor FakeNodeAPI: NodeAPI {
         return value
     }
 
-    func pod(namespace: String, name: String) throws -> Pod { try answer(pods["\(namespace)/\(name)"]) }
+    var knowsPods: Bool { known != nil }
+
+    func knownPod(namespace: String, name: String) -> NodePod? { known?["\(namespace)/\(name)"] }
+
+    func pod(namespace: String, name: String) throws -> NodePod { try answer(pods["\(namespace)/\(name)"]) }
 
     func gatewayConfiguration(namespace: String, name: String) throws -> StaticGatewayConfiguration {
         try answer(configurations["\(namespace)/\(name)"])
@@ -91,7 +99,7 @@ actor FakeNodeAPI: NodeAPI {
 
     func probe(nodeName: String) throws { _ = try answer(true) }
 
-    func warn(_ pod: Pod, reason: String, message: String) {
+    func warn(_ pod: NodePod, reason: String, message: String) {
         warnings.append("\(pod.qualifiedName) \(reason): \(message)")
     }
 }

@@ -18,7 +18,7 @@ extension CNIRequestHandler {
                 .configuration, "field prevResult is missing", details: "the plugin must be chained after another one")
         }
         let pod = try await pod(request)
-        guard let name = pod.metadata.annotations[Self.annotation] else { return previous }
+        guard let name = pod.gateway else { return previous }
         do {
             return try await attach(request, pod, gateway: name, CNIResult(previous, version: request.version))
         } catch {
@@ -30,7 +30,7 @@ extension CNIRequestHandler {
     }
 
     private func attach(
-        _ request: CNIRequest, _ pod: Pod, gateway name: String, _ previous: CNIResult
+        _ request: CNIRequest, _ pod: NodePod, gateway name: String, _ previous: CNIResult
     ) async throws -> JSONValue {
         guard CNIResult.chainableVersions.contains(request.version) else {
             throw CNIFailure(
@@ -67,7 +67,7 @@ extension CNIRequestHandler {
     }
 
     /// The pod's gateway, ready for use.
-    private func target(_ name: String, of pod: Pod) async throws -> GatewayTarget {
+    private func target(_ name: String, of pod: NodePod) async throws -> GatewayTarget {
         guard !name.isEmpty else {
             throw CNIFailure(
                 .configuration, "annotation \(Self.annotation) is empty",
@@ -92,7 +92,7 @@ extension CNIRequestHandler {
     }
 
     private func endpoint(
-        _ request: CNIRequest, _ pod: Pod, _ target: GatewayTarget, podAddress: IPAddress, publicKey: String
+        _ request: CNIRequest, _ pod: NodePod, _ target: GatewayTarget, podAddress: IPAddress, publicKey: String
     ) -> PodEndpoint {
         var annotations = [Self.containerAnnotation: request.containerID, Self.nodeAnnotation: nodeName]
         annotations[Self.namespaceAnnotation] = Self.recordedNamespace(request.namespace)
@@ -175,7 +175,7 @@ extension CNIRequestHandler {
     func check(_ request: CNIRequest) async throws {
         try request.requireAttachment()
         let pod = try await pod(request)
-        guard let name = pod.metadata.annotations[Self.annotation] else { return }
+        guard let name = pod.gateway else { return }
         let target = try await target(name, of: pod)
         let link: Tunnel.Observed
         do {

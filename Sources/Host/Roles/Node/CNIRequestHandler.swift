@@ -118,8 +118,9 @@ struct CNIRequestHandler: Sendable {
     /// The pod of the request, which must be the very one the runtime means.
     ///
     /// - Throws: ``CNIFailure``.
-    func pod(_ request: CNIRequest) async throws -> Pod {
-        let pod: Pod
+    func pod(_ request: CNIRequest) async throws -> NodePod {
+        if let pod = await knownWithoutGateway(request) { return pod }
+        let pod: NodePod
         do {
             pod = try await api.pod(namespace: request.podNamespace, name: request.podName)
         } catch let error as KubernetesError where error.code == .notFound {
@@ -132,6 +133,25 @@ struct CNIRequestHandler: Sendable {
                 .tryAgainLater, "pod \(pod.qualifiedName) was replaced",
                 details: "the runtime starts \(uid), the API knows \(pod.metadata.uid)")
         }
+        return pod
+    }
+
+    /// The pod of the request as the watch has told of it, if that is all that is to be known: it is the very pod that the
+    /// runtime means, and asks for no gateway. So most pods start without a request, and without an API server.
+    ///
+    /// The state may be an old one, and must not let a pod out that has the annotation. The annotation of an ADD is the
+    /// one that the pod was bound to the node with, and that is in the first state that the watch tells, because it tells
+    /// of a pod from the binding on. A UID is one pod for ever: no state is that of an earlier pod of the same name. What
+    /// is annotated after the binding, while kubelet is about to start the pod, counts if it was told before the ADD, as
+    /// it would have to be read before it; on a pod that runs it does nothing.
+    ///
+    /// A pod with the annotation is read: its ADD needs the API server in any case, and so it gets the gateway that is
+    /// named now, or none if the annotation was taken away.
+    private func knownWithoutGateway(_ request: CNIRequest) async -> NodePod? {
+        guard let uid = request.podUID,
+            let pod = await api.knownPod(namespace: request.podNamespace, name: request.podName),
+            pod.metadata.uid == uid, pod.gateway == nil
+        else { return nil }
         return pod
     }
 
@@ -206,9 +226,11 @@ struct CNIRequestHandler: Sendable {
         }
     }
 
+    /// Runtimes let no pod start while this fails. Where the pods are known most can start without the API server, so
+    /// it is asked only where they are not.
     private func status() async throws {
         do {
-            try await api.probe(nodeName: nodeName)
+            if await !api.knowsPods { try await api.probe(nodeName: nodeName) }
             _ = try await tunnel.status([])
             _ = try await podNetwork.status([])
         } catch {

@@ -5,9 +5,17 @@ import Reconcile
 struct KubernetesNodeAPI: NodeAPI {
     let client: KubernetesClient
     let events: EventRecorder
+    /// The pods of this node, which a reflector keeps.
+    let pods: ObjectStore<NodePod>
 
-    func pod(namespace: String, name: String) async throws -> Pod {
-        try await client.get(Pod.self, namespace: namespace, name: name)
+    var knowsPods: Bool { pods.isSynced }
+
+    func knownPod(namespace: String, name: String) -> NodePod? {
+        pods.isSynced ? pods[ObjectKey(namespace: namespace, name: name)] : nil
+    }
+
+    func pod(namespace: String, name: String) async throws -> NodePod {
+        try await client.get(NodePod.self, namespace: namespace, name: name)
     }
 
     func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration {
@@ -49,7 +57,7 @@ struct KubernetesNodeAPI: NodeAPI {
         _ = try await client.get(Node.self, name: nodeName)
     }
 
-    func warn(_ pod: Pod, reason: String, message: String) async {
+    func warn(_ pod: NodePod, reason: String, message: String) async {
         await events.warning(pod.objectReference, reason: reason, message: message)
     }
 }

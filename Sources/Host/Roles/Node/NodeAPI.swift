@@ -2,7 +2,12 @@ import Kubernetes
 
 /// What the node role reads and writes through the Kubernetes API; errors are ``KubernetesError``.
 protocol NodeAPI: Sendable {
-    func pod(namespace: String, name: String) async throws -> Pod
+    /// Whether all pods of this node have been told once.
+    var knowsPods: Bool { get async }
+    /// The pod as it was last told, which may be a while ago; nil if it was not. Nothing is asked of the server.
+    func knownPod(namespace: String, name: String) async -> NodePod?
+    /// The pod as it is.
+    func pod(namespace: String, name: String) async throws -> NodePod
     func gatewayConfiguration(namespace: String, name: String) async throws -> StaticGatewayConfiguration
     func endpoint(namespace: String, name: String) async throws -> PodEndpoint
     /// The endpoints that name this node, and those that name none in a way that the API server can select by; only for
@@ -17,5 +22,5 @@ protocol NodeAPI: Sendable {
     /// Succeeds if the API answers for this node.
     func probe(nodeName: String) async throws
     /// A Warning for the pod's owner to read; never fails.
-    func warn(_ pod: Pod, reason: String, message: String) async
+    func warn(_ pod: NodePod, reason: String, message: String) async
 }

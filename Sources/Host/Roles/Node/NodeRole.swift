@@ -4,11 +4,12 @@ import ProviderKit
 import Reconcile
 import ServiceLifecycle
 
-/// An ordinary node: answers the container runtime's CNI requests, keeps the runtime's configuration naming us, and has
-/// the tunnels of pods that were attached before its start looked after.
+/// An ordinary node: answers the container runtime's CNI requests, keeps the runtime's configuration naming us, has the
+/// tunnels of pods that were attached before its start looked after, and follows the pods of the node.
 public struct NodeRole: Service {
     private let settings: NodeSettings
     private let handler: CNIRequestHandler
+    let pods: Reflector<NodePod>
     private let logger: Logger
 
     /// - Parameters:
@@ -23,9 +24,13 @@ public struct NodeRole: Service {
     ) {
         settings = configuration
         self.logger = logger
+        pods = Reflector(
+            NodePod.self, client: client, scope: ListScope(fieldSelector: "spec.nodeName=\(nodeName)"), logger: logger
+        ) { _ in }
         handler = CNIRequestHandler(
-            nodeName: nodeName, settings: configuration, api: KubernetesNodeAPI(client: client, events: events),
-            tunnel: tunnel, podNetwork: podNetwork, logger: logger)
+            nodeName: nodeName, settings: configuration,
+            api: KubernetesNodeAPI(client: client, events: events, pods: pods.store), tunnel: tunnel,
+            podNetwork: podNetwork, logger: logger)
     }
 
     /// Works until the task is cancelled or graceful shutdown begins. Requests in flight then undo what they began.
@@ -39,6 +44,7 @@ public struct NodeRole: Service {
         try await RoleLifetime.run(work: {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 group.addTask { try await relay.run(onReady: ready.raise) }
+                group.addTask { try await pods.run() }
                 group.addTask {
                     // The runtime must not be sent to a socket that is not there yet.
                     for await _ in ready.changes { break }
