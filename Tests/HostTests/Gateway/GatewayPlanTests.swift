@@ -1,6 +1,7 @@
 import Foundation
 import Kubernetes
 import LinuxNet
+import Reconcile
 import Testing
 
 @testable import Host
@@ -40,6 +41,39 @@ struct GatewayPlanTests {
         }
         #expect(plan(["10.243.0.5"]).servers.first?.secondaryAddress == IPAddress("10.243.0.7"))
         #expect(plan([]).servers.isEmpty && plan(["10.243.0.7"]).servers.isEmpty)
+    }
+
+    @Test("the plan of what the indexes find is the plan of everything there is")
+    func indexed() {
+        let names = (0..<12).map { "gw-\($0)" }
+        let configurations = names.enumerated().map { index, name in
+            // Two want the same port.
+            Fixture.configuration(name, port: Int32(6000 + index % 11), created: Double(index))
+        }
+        let nodes = ["Gateway-1", "gateway-2", "gateway-3-nic"]
+        let machines = names.enumerated().map { index, name in
+            Fixture.machines(
+                name, primary: "10.243.0.\(10 + index % 3)", secondary: "10.243.1.\(index)", node: nodes[index % 3])
+        }
+        let endpoints = (0..<60).map { index in
+            // Some name a configuration that is not there, some an address that is another's.
+            Fixture.endpoint(
+                "web-\(index)", of: "gw-\(index % 14)", address: "10.244.0.\(index % 50)/32", key: UInt8(index),
+                created: Double(index))
+        }
+        let known = GatewayObjectIndex(
+            configurations: ObjectStore(), machines: ObjectStore(indexes: GatewayObjectIndex.machineIndexes),
+            endpoints: ObjectStore(indexes: GatewayObjectIndex.endpointIndexes))
+        known.configurations.replaceAll(configurations)
+        known.machines.replaceAll(machines)
+        known.endpoints.replaceAll(endpoints)
+        for (node, addresses) in [("gateway-1", []), ("gateway-2", ["10.243.0.11"]), ("gateway-3", ["10.243.0.12"])] {
+            let whole = GatewayPlan(
+                nodeName: node, nodeAddresses: Set(addresses), configurations: configurations, machines: machines,
+                endpoints: endpoints)
+            #expect(known.plan(nodeName: node, nodeAddresses: Set(addresses)) == whole)
+            #expect(whole.servers.count >= 3 && whole.servers.contains { !$0.peers.isEmpty }, "\(node)")
+        }
     }
 
     @Test("a configuration that is not complete, leaves or is elsewhere does not apply")

@@ -14,7 +14,7 @@ import Testing
     }
 
     private func use(_ reporting: [String], _ cluster: [Node] = []) -> GatewayUse {
-        GatewayUse(profiles: profiles, reporting: reporting, cluster: cluster, pods: 3)
+        GatewayUse(profiles: profiles, reporting: reporting, silent: GatewayUse.silentNodes(cluster), pods: 3)
     }
 
     @Test func nodesThatReportTheConfigurationAreHealthy() {
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test func aConfigurationWithoutNodesIsNeitherHealthyNorNot() {
-        let use = GatewayUse(profiles: [], reporting: ["gw-1"], cluster: [], pods: 0)
+        let use = GatewayUse(profiles: [], reporting: ["gw-1"], silent: [], pods: 0)
         #expect(use.condition(generation: 1).status == "Unknown")
         #expect(use.condition(generation: 1).reason == "NodesPending")
         #expect(use.healthyText == "0/0")

@@ -36,10 +36,9 @@ struct GatewayUse: Sendable, Equatable {
     /// - Parameters:
     ///   - profiles: the nodes that the provider gave addresses.
     ///   - reporting: names of the nodes that report a tunnel server for the configuration.
-    ///   - cluster: the gateway nodes that the API server knows.
-    init(profiles: [GatewayVMProfile], reporting: [String], cluster: [Node], pods: Int) {
+    ///   - silent: see ``silentNodes(_:)``.
+    init(profiles: [GatewayVMProfile], reporting: [String], silent: Set<String>, pods: Int) {
         let reported = Set(reporting.map(Self.comparable))
-        let silent = Set(cluster.filter(Self.isSilent).map { Self.comparable($0.metadata.name) })
         nodes = Set(profiles.map(\.nodeName)).sorted()
         faults = [:]
         for node in nodes {
@@ -51,6 +50,11 @@ struct GatewayUse: Sendable, Equatable {
             }
         }
         self.pods = pods
+    }
+
+    /// Those of the gateway nodes that the API server knows which are not ready; found once for all configurations.
+    static func silentNodes(_ cluster: [Node]) -> Set<String> {
+        Set(cluster.filter(isSilent).map { comparable($0.metadata.name) })
     }
 
     /// Computer names may have capitals, names of Nodes never do.

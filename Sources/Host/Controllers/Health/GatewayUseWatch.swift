@@ -36,9 +36,9 @@ struct GatewayUseWatch: Sendable {
     private func pass(_ told: inout [ObjectKey: GatewayUse]) {
         let gateways = watches.gateways.store.all.filter { $0.metadata.deletionTimestamp == nil }
             .sorted { ObjectKey($0) < ObjectKey($1) }
-        let cluster = watches.nodes.flatMap(\.store.all)
+        let silent = GatewayUse.silentNodes(watches.nodes.flatMap(\.store.all))
         let current = Dictionary(
-            uniqueKeysWithValues: gateways.map { (ObjectKey($0), use(of: ObjectKey($0), in: cluster)) })
+            uniqueKeysWithValues: gateways.map { (ObjectKey($0), use(of: ObjectKey($0), silent)) })
         uses.replaceAll(current)
         for gateway in gateways {
             let key = ObjectKey(gateway)
@@ -48,12 +48,12 @@ struct GatewayUseWatch: Sendable {
         told = current
     }
 
-    private func use(of key: ObjectKey, in cluster: [Node]) -> GatewayUse {
+    private func use(of key: ObjectKey, _ silent: Set<String>) -> GatewayUse {
         GatewayUse(
             profiles: watches.machines.store[key]?.status?.gatewayVMProfiles ?? [],
             reporting: watches.reports.store.objects(inIndex: GatewayUse.index, value: key.description)
                 .map(\.metadata.name),
-            cluster: cluster,
+            silent: silent,
             pods: watches.pods.store.count(inIndex: GatewayUse.index, value: key.description))
     }
 }

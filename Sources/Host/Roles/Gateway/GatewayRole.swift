@@ -88,8 +88,14 @@ public struct GatewayRole: Service {
         let changed: @Sendable (StoreChange) -> Void = { _ in signal.raise() }
         let configurations = Reflector(
             StaticGatewayConfiguration.self, client: client, logger: logger, onChange: changed)
-        let machines = Reflector(GatewayVMConfiguration.self, client: client, logger: logger, onChange: changed)
-        let endpoints = Reflector(PodEndpoint.self, client: client, logger: logger, onChange: changed)
+        let machines = Reflector(
+            GatewayVMConfiguration.self, client: client, indexes: GatewayObjectIndex.machineIndexes, logger: logger,
+            onChange: changed)
+        let endpoints = Reflector(
+            PodEndpoint.self, client: client, indexes: GatewayObjectIndex.endpointIndexes, logger: logger,
+            onChange: changed)
+        let known = GatewayObjectIndex(
+            configurations: configurations.store, machines: machines.store, endpoints: endpoints.store)
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await configurations.run() }
             group.addTask { try await machines.run() }
@@ -102,9 +108,7 @@ public struct GatewayRole: Service {
                 let addresses = try await ownAddresses()
                 signal.raise()
                 try await reconcileForEver(signal) {
-                    GatewayPlan(
-                        nodeName: nodeName, nodeAddresses: addresses, configurations: configurations.store.all,
-                        machines: machines.store.all, endpoints: endpoints.store.all)
+                    known.plan(nodeName: nodeName, nodeAddresses: addresses)
                 }
             }
             group.addTask {

@@ -25,6 +25,8 @@ struct ManagerWatches: Sendable {
     let reports: Reflector<GatewayNodeReport>
     let pods: Reflector<PodEndpoint>
 
+    private static let uidIndex = "uid"
+
     /// - Parameter namespace: where the gateway nodes keep their reports.
     init(
         client: KubernetesClient, namespace: String, logger: Logger, environment: ReconcileEnvironment,
@@ -34,10 +36,11 @@ struct ManagerWatches: Sendable {
             StaticGatewayConfiguration.self, client: client, logger: logger, environment: environment,
             onChange: receivers.gateways)
         balancers = Reflector(
-            GatewayLBConfiguration.self, client: client, logger: logger, environment: environment,
-            onChange: receivers.balancers)
+            GatewayLBConfiguration.self, client: client, indexes: [Self.uidIndex: { [$0.metadata.uid] }],
+            logger: logger, environment: environment, onChange: receivers.balancers)
         let machines = Reflector(
-            GatewayVMConfiguration.self, client: client, logger: logger, environment: environment
+            GatewayVMConfiguration.self, client: client, indexes: [Self.uidIndex: { [$0.metadata.uid] }],
+            logger: logger, environment: environment
         ) { change in
             receivers.machines(change)
             receivers.use()
@@ -74,8 +77,8 @@ struct ManagerWatches: Sendable {
 
     /// The object a plugin speaks of: an item of a request is named by its object's UID.
     func object(ofItem uid: String) -> ObjectReference? {
-        balancers.store.all.first { $0.metadata.uid == uid }?.objectReference
-            ?? machines.store.all.first { $0.metadata.uid == uid }?.objectReference
+        balancers.store.objects(inIndex: Self.uidIndex, value: uid).first?.objectReference
+            ?? machines.store.objects(inIndex: Self.uidIndex, value: uid).first?.objectReference
     }
 
     /// Waits until all objects that the controllers make or look after have been seen once.
