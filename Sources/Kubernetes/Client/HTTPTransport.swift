@@ -48,6 +48,8 @@ struct HTTPTransport: APITransport {
         let limit = configuration.maximumBodyBytes
         let timeout = configuration.requestTimeout
         let lease = try connections.lease(credentials.certificate)
+        let begin = ContinuousClock.now
+        defer { metrics.time(request, begin.duration(to: .now)) }
         do {
             return try await withTimeLimit(timeout) {
                 let response = try await execute(request, credentials, on: lease.requests, of: lease)

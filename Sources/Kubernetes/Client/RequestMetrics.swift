@@ -1,7 +1,7 @@
 import CoreMetrics
 import FoundationEssentials
 
-/// Counts requests under client-go's name and labels (k8s.io/component-base, metrics/prometheus/restclient). The label
+/// Counts and times requests under client-go's names and labels (k8s.io/component-base, metrics/prometheus/restclient). The label
 /// sets are bounded by the methods and status codes there are.
 struct RequestMetrics: Sendable {
     private let host: String
@@ -23,5 +23,15 @@ struct RequestMetrics: Sendable {
                 ("code", status.map(String.init) ?? "<error>"), ("host", host), ("method", request.method.rawValue),
             ], factory: factory
         ).increment()
+    }
+
+    /// - Parameter duration: from the sending to the end of the answer, or to the failure. Watches are not timed: they end
+    ///   when they are meant to.
+    func time(_ request: APIRequest, _ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        Timer(
+            label: "rest_client_request_duration_seconds",
+            dimensions: [("host", host), ("verb", request.method.rawValue)], factory: factory
+        ).recordNanoseconds(seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
     }
 }

@@ -38,6 +38,12 @@ import Testing
                 }
             }
             #expect(leader.contains(#"rest_client_requests_total{code="201""#), "it has created objects")
+            for verb in ["GET", "POST", "PATCH"] {
+                let times = leader.split(separator: "\n").filter {
+                    $0.hasPrefix("rest_client_request_duration_seconds_count{host=") && $0.contains(#"verb="\#(verb)""#)
+                }
+                #expect(times.count == 1 && times.first?.hasSuffix(" 0") == false, "\(verb): \(times)")
+            }
             for queue in ["static-gateway", "load-balancer", "node-pool"] {
                 for metric in ["queue_duration_seconds_count", "work_duration_seconds_count", "adds_total"] {
                     let line = #"workqueue_\#(metric){name="\#(queue)"} "#
