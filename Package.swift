@@ -117,7 +117,7 @@ let testTargets: [Target] = [
         exclude: ["Zoo"],
         swiftSettings: strict),
     tests("ReconcileTests", ["JSONModel", "Kubernetes", "Reconcile", "ScriptedServer", logging, metrics]),
-    tests("ReconcileSimulationTests", []),
+    .testTarget(name: "ReconcileSimulationTests", exclude: ["Scripts"], swiftSettings: strict),
     tests("SystemLibraryTests", ["CFFI", "CMnl", "CNFTables", "COpenSSL", "CSodium"]),
     tests("VXLANTests", ["CMnl", "LinuxNet", "ProviderKit", "VXLANProvider", "WireGuardProvider"]),
     tests("WireGuardTests", ["CLinuxShim", "CMnl", "JSONModel", "LinuxNet", "ProviderKit", "WireGuardProvider"]),

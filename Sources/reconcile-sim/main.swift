@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 
 /// Runs the manager's production code in simulated worlds and judges what came of it. docs/reconcile.md tells how.
@@ -22,11 +23,15 @@ struct ReconcileSimulation: ParsableCommand {
     @Option(help: "Put in a defect: \(Plant.allCases.map(\.rawValue).joined(separator: ", ")).")
     var plant = "none"
 
+    @Option(help: "Run a script and print its trace; --seed says in which order tasks run.")
+    var script: String?
+
     mutating func run() throws {
         guard let plant = Plant(rawValue: plant) else {
             throw ValidationError("--plant is \"\(plant)\"; see --help for what is allowed")
         }
         JobQueue.install()
+        if let script { return try Self.run(script, seed: seed ?? 1) }
         if let seed {
             let check = SeedCheck(seed: seed, plant: plant, trace: Trace { print($0) })
             Self.tell(check)
@@ -44,6 +49,17 @@ struct ReconcileSimulation: ParsableCommand {
         }
         print("\(seeds) seeds, \(failed) failed")
         if failed > 0 { throw ExitCode.failure }
+    }
+
+    private static func run(_ file: String, seed: UInt64) throws {
+        do {
+            let text = try String(contentsOf: URL(filePath: file), encoding: .utf8)
+            try ScriptRun.run(try Script(file: file, text: text), seed: seed, trace: Trace { print($0) })
+            print("\(file): it holds")
+        } catch {
+            print(error)
+            throw ExitCode.failure
+        }
     }
 
     private static func tell(_ check: SeedCheck) {

@@ -1,6 +1,4 @@
-import FoundationEssentials
 import JSONModel
-import Kubernetes
 import Reconcile
 
 /// What users and machines do in a run: it follows from the seed alone, whatever goes wrong meanwhile.
@@ -66,7 +64,6 @@ final class Users: @unchecked Sendable {
     private let world: World
     /// Steps of a name that wait for the one before.
     private var waiting: [String: [Workload.Step]] = [:]
-    private static let plural = StaticGatewayConfiguration.resourceType.plural
 
     init(world: World) {
         self.world = world
@@ -79,8 +76,7 @@ final class Users: @unchecked Sendable {
     func begin(_ workload: Workload) {
         for pool in Workload.pools {
             world.cloud.addPool(pool)
-            addMachine(pool)
-            addMachine(pool)
+            for _ in 0..<2 { world.addMachine(to: pool) }
         }
         remaining = workload.steps.count
         for (time, step) in workload.steps {
@@ -93,33 +89,21 @@ final class Users: @unchecked Sendable {
 
     private func take(_ step: Workload.Step) {
         switch step {
-        case .addMachine(let pool): addMachine(pool)
+        case .addMachine(let pool): world.addMachine(to: pool)
         case .removeMachine(let pool):
             guard let name = world.cloud.pools[pool]?.machines.keys.sorted().first else { return }
-            world.note("machine \(name) goes")
-            world.cloud.removeMachine(name, from: pool)
-            if let node = world.server.object("nodes", ObjectKey(namespace: "", name: name)) {
-                world.server.delete("nodes", node)
-            }
+            world.removeMachine(name, from: pool)
         case .create(let name, _, _), .delete(let name), .touch(let name):
             waiting[name, default: []].append(step)
             work(on: name)
         }
     }
 
-    private func addMachine(_ pool: String) {
-        let name = world.cloud.addMachine(to: pool)
-        world.note("machine \(name) comes")
-        _ = world.server.insert(
-            "nodes",
-            ["metadata": ["name": .string(name), "labels": ["kubeegressgateway.azure.com/mode": "true"]]])
-    }
-
     /// Does what can be done; a name that is still being deleted is looked at again.
     private func work(on name: String) {
         let key = ObjectKey(namespace: Workload.namespace, name: name)
         while let step = waiting[name]?.first {
-            let found = world.server.object(Self.plural, key)
+            let found = world.gateway(key)
             if found?["metadata.deletionTimestamp"] != nil {
                 world.clock.schedule(after: .seconds(1)) { [self] in work(on: name) }
                 return
@@ -127,28 +111,11 @@ final class Users: @unchecked Sendable {
             waiting[name]?.removeFirst()
             world.note("user: \(step)")
             switch (step, found) {
-            case (.create(_, let pool, let publicIPs), nil): create(key, pool, publicIPs)
-            case (.delete, .some(let object)): world.server.delete(Self.plural, object)
-            case (.touch, .some(let object)):
-                var changed = object
-                changed["spec.excludeCidrs"] = ["192.168.0.0/16"]
-                _ = world.server.replace(Self.plural, object, by: changed)
+            case (.create(_, let pool, let publicIPs), nil): world.createGateway(key, pool: pool, publicIPs: publicIPs)
+            case (.delete, .some(let object)): world.server.delete(World.gateways, object)
+            case (.touch, .some(let object)): world.changeGateway(object)
             default: break
             }
         }
-    }
-
-    private func create(_ key: ObjectKey, _ pool: String, _ publicIPs: Bool) {
-        _ = world.server.insert(
-            Self.plural,
-            [
-                "apiVersion": .string("\(egressGatewayGroup)/\(egressGatewayVersion)"),
-                "kind": "StaticGatewayConfiguration",
-                "metadata": ["name": .string(key.name), "namespace": .string(key.namespace)],
-                "spec": [
-                    "gatewayNodepoolName": .string(pool), "gatewayVmssProfile": [:],
-                    "provisionPublicIps": .bool(publicIPs), "defaultRoute": "staticEgressGateway",
-                ],
-            ])
     }
 }

@@ -16,6 +16,8 @@ struct FaultProfile {
     /// Chance per operation of the cloud, for each of its faults.
     var cloud = 0.0
     var cloudSlow = 0.0
+    /// What becomes of every write of the cloud; nil: the chances say it.
+    var cloudAnswer: FaultSource.CloudFault?
     /// Writes until a process dies between two of them, on average; nil: never.
     var writesPerCrash: Int?
     /// Happenings during the time of faults.
@@ -66,7 +68,7 @@ final class FaultSource: @unchecked Sendable {
     enum WatchFault { case none, duplicate, breakOff, halfLine, html, lose }
     enum CloudFault { case none, refused, lostAnswer, throttled, conflict }
 
-    private let profile: FaultProfile
+    var profile: FaultProfile
     private var random: RandomSource
     /// False once the time of faults is over.
     var isActive = true
@@ -91,6 +93,7 @@ final class FaultSource: @unchecked Sendable {
 
     func cloudFault() -> CloudFault {
         guard isActive else { return .none }
+        if let answer = profile.cloudAnswer { return answer }
         if happens(profile.cloud) { return .refused }
         if happens(profile.cloud) { return .lostAnswer }
         if happens(profile.cloud / 2) { return .throttled }

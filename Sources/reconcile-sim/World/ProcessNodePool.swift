@@ -20,7 +20,9 @@ struct ProcessNodePool: CapabilityClient {
                 guard api.cloud.pools[name] != nil else {
                     throw ProviderError(.terminal, "pool \"\(name)\" does not exist", reason: .poolNotFound)
                 }
-                for item in items where item.publicIPs && api.cloud.pools[name]?.prefixes[item.id] == nil {
+                results += items.filter { !hasItsPrefix($0) }.map { observed($0, in: name) }
+                let items = items.filter(hasItsPrefix)
+                for item in items where makesPrefix(item) && api.cloud.pools[name]?.prefixes[item.id] == nil {
                     try await api.write("prefix of \(item.id)") { [cloud = api.cloud] () throws(ProviderError) in
                         try cloud.makePrefix(for: item.id, in: name)
                     }
@@ -56,7 +58,7 @@ struct ProcessNodePool: CapabilityClient {
                 return ItemResult(id: item.id, ProviderError(.terminal, "no pool", reason: .poolNotFound))
             }
             let bare = pool.machines.filter { $0.value.addresses[item.id] == nil }.keys.sorted()
-            let hasPrefix = !item.publicIPs || pool.prefixes[item.id] != nil
+            let hasPrefix = !makesPrefix(item) || pool.prefixes[item.id] != nil
             guard bare.isEmpty, hasPrefix else {
                 return ItemResult(
                     id: item.id, code: .conflict, message: "drift",
@@ -128,6 +130,13 @@ struct ProcessNodePool: CapabilityClient {
         if let failure { throw failure }
     }
 
+    /// Whether the prefix that it brings is there, if it brings one.
+    private func hasItsPrefix(_ item: NodePool.Desired) -> Bool {
+        item.prefixID.map { api.cloud.broughtPrefixes[$0] != nil } ?? true
+    }
+
+    private func makesPrefix(_ item: NodePool.Desired) -> Bool { item.publicIPs && item.prefixID == nil }
+
     private func observed(_ item: NodePool.Desired, in name: String) -> ItemResult<NodePool.Observed> {
         let pool = api.cloud.pools[name]
         let nodes = (pool?.machines ?? [:]).sorted { $0.key < $1.key }.compactMap { machine in
@@ -135,7 +144,12 @@ struct ProcessNodePool: CapabilityClient {
                 NodePool.Node(nodeName: machine.key, primaryIP: machine.value.primaryIP, secondaryIP: $0)
             }
         }
-        let prefix = item.publicIPs ? pool?.prefixes[item.id] ?? "" : nodes.map(\.secondaryIP).joined(separator: ",")
+        let own = item.publicIPs ? pool?.prefixes[item.id] ?? "" : nodes.map(\.secondaryIP).joined(separator: ",")
+        let brought = item.prefixID.map { api.cloud.broughtPrefixes[$0] }
+        guard let prefix = brought ?? own else {
+            let message = "prefix \"\(item.prefixID ?? "")\" does not exist"
+            return ItemResult(id: item.id, ProviderError(.terminal, message, reason: .prefixNotFound))
+        }
         return ItemResult(
             id: item.id, code: .ok, observed: NodePool.Observed(egressPrefix: prefix, nodes: nodes))
     }

@@ -31,6 +31,8 @@ final class SimulatedCloud: @unchecked Sendable {
     }
 
     private(set) var pools: [String: Pool] = [:]
+    /// Prefixes that the operator has made, by name; they are nobody's holding.
+    private(set) var broughtPrefixes: [String: String] = [:]
     /// Writes that are on their way.
     var writesUnderWay = 0
     private var machineNumber = 0
@@ -64,6 +66,8 @@ final class SimulatedCloud: @unchecked Sendable {
         pools[pool]?.machines[name] = Machine(primaryIP: "10.\(network).1.\(machineNumber)")
         return name
     }
+
+    func bringPrefix(_ name: String, _ prefix: String) { broughtPrefixes[name] = prefix }
 
     func removeMachine(_ name: String, from pool: String) { pools[pool]?.machines[name] = nil }
 

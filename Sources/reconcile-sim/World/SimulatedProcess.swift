@@ -46,7 +46,7 @@ final class SimulatedProcess: @unchecked Sendable {
     }
 
     /// Holder of the Lease while this process leads.
-    private var identity: String { "\(name)_\(life)" }
+    var identity: String { "\(name)_\(life)" }
 
     /// Whether the API server is out of reach.
     var isCutOff: Bool { world.clock.elapsed < cutOffUntil }
@@ -128,6 +128,9 @@ final class SimulatedProcess: @unchecked Sendable {
         cutOffUntil = .zero
         writesLeft = nil
     }
+
+    /// Dies before the write that follows so many.
+    func die(afterWrites count: Int) { writesLeft = 2 * count + 1 }
 
     func keep(_ watch: SimulatedWatch) {
         watches.removeAll(where: \.isOver)

@@ -33,6 +33,13 @@ final class SimulatedServer: @unchecked Sendable {
         var object: JSONValue
     }
 
+    /// That an Event was posted, as far as scripts ask for it.
+    struct ReportedEvent: Hashable {
+        var type: String
+        var reason: String
+        var regarding: ObjectKey
+    }
+
     private let clock: VirtualClock
     private(set) var version = 1000
     private var nextUID = 1
@@ -43,8 +50,8 @@ final class SimulatedServer: @unchecked Sendable {
     private var watches: [SimulatedWatch] = []
     private var continuations: [String: [JSONValue]] = [:]
     private var nextToken = 0
-    /// Events (core/v1) that were posted; they are counted and not kept.
-    private(set) var postedEvents = 0
+    /// What Events were posted about, each once; the objects themselves are not kept.
+    private(set) var reportedEvents: Set<ReportedEvent> = []
     /// Called after an object is gone for good.
     var onRemoved: (_ plural: String, _ object: JSONValue) -> Void = { _, _ in }
 
@@ -176,7 +183,13 @@ final class SimulatedServer: @unchecked Sendable {
         return Answer(body: page(rest, limit: limit))
     }
 
-    func countEvent() { postedEvents += 1 }
+    func report(_ event: JSONValue) {
+        reportedEvents.insert(
+            ReportedEvent(
+                type: event["type"]?.text ?? "", reason: event["reason"]?.text ?? "",
+                regarding: ObjectKey(
+                    namespace: event["regarding.namespace"]?.text ?? "", name: event["regarding.name"]?.text ?? "")))
+    }
 
     static func key(_ object: JSONValue) -> ObjectKey {
         ObjectKey(
