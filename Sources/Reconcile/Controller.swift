@@ -4,8 +4,8 @@ import Synchronization
 
 /// Runs reconcile functions over a ``WorkQueue``: each key one run at a time, all keys at most `concurrency` at a time.
 ///
-/// The queue decides; this class holds it behind a lock, starts what it hands out, and sleeps until something is added
-/// or due. A run that traps ends the process: in Swift a trap cannot be caught, so a key that makes its run trap is
+/// The queue decides; this class holds it behind a lock. A dispatcher starts workers and sleeps until something is added
+/// for which there is no worker, or due, or late; a worker goes on with the next key for as long as one is ready. A run that traps ends the process: in Swift a trap cannot be caught, so a key that makes its run trap is
 /// found by the restarts of the process, not by this class.
 public final class Controller: Sendable {
     /// Runs by how they ended.
@@ -26,24 +26,48 @@ public final class Controller: Sendable {
         public var timeouts = 0
     }
 
-    /// The queue, and the dispatcher's one way to wait: it is resumed by every change.
     private struct State {
         var queue: WorkQueue<ObjectKey>
+        var workers: [Worker]
+        /// Workers that are not free.
+        var busy = 0
         var counts = Counts()
-        var free: Int
         var runs: UInt64 = 0
-        /// When the runs under way began, by their number.
-        var running: [UInt64: Duration] = [:]
+        /// The dispatcher while it sleeps.
         var sleeper: CheckedContinuation<Void, Never>?
+        /// When the dispatcher wakes by itself; nil: never.
+        var alarm: Duration?
+        /// Something changed while the dispatcher was awake, so it looks once more before it sleeps.
         var wasNudged = false
+    }
+
+    /// One of `concurrency` places for runs.
+    private struct Worker {
+        /// When its run began; nil: it is free.
+        var runningSince: Duration?
+        /// What to cancel when its run is late.
+        var task: Task<Void, Never>?
+        /// Whether its run was cancelled at the deadline; the worker's task ends with that run.
+        var isLate = false
     }
 
     /// One run that was handed out.
     private struct Run {
-        var key: ObjectKey
+        var work: WorkQueue<ObjectKey>.Run
         /// Numbers the runs of this controller in logs.
         var number: UInt64
         var startedAt: Duration
+        var worker: Int
+    }
+
+    /// What is under way and what waits, for the metrics.
+    private struct Figures {
+        var active, ready, quarantined: Int
+
+        init(_ state: borrowing State) {
+            (active, ready) = (state.busy, state.queue.readyCount)
+            quarantined = state.queue.quarantinedCount
+        }
     }
 
     /// Name in logs and metrics.
@@ -82,7 +106,10 @@ public final class Controller: Sendable {
             controller: name, concurrency: self.concurrency, factory: environment.metrics)
         var policy = WorkQueuePolicy(backoff: backoff)
         policy.quarantineRuns = max(self.concurrency / 4, 1)
-        state = Mutex(State(queue: WorkQueue(policy: policy), free: self.concurrency))
+        state = Mutex(
+            State(
+                queue: WorkQueue(policy: policy),
+                workers: Array(repeating: Worker(), count: self.concurrency)))
     }
 
     /// Adds a key; from any task or thread.
@@ -95,8 +122,27 @@ public final class Controller: Sendable {
             $0.queue.add(key, priority: priority, now: now)
             depth = $0.queue.readyCount
         }
-        metrics.added(ready: depth)
+        metrics.added(1, ready: depth)
     }
+
+    /// Adds many keys, such as those of a resync; work that is handed out meanwhile waits for some of them at most.
+    public func enqueue(_ keys: [ObjectKey], priority: WorkPriority) {
+        var rest = keys[...]
+        while !rest.isEmpty {
+            let some = rest.prefix(Self.keysAtOnce)
+            rest = rest.dropFirst(some.count)
+            let now = elapsed()
+            var depth = 0
+            change {
+                for key in some { $0.queue.add(key, priority: priority, now: now) }
+                depth = $0.queue.readyCount
+            }
+            metrics.added(some.count, ready: depth)
+        }
+    }
+
+    /// Keys that are added while the queue is held.
+    private static let keysAtOnce = 256
 
     /// Adds the key of a change.
     public func enqueue(_ change: StoreChange) {
@@ -111,14 +157,16 @@ public final class Controller: Sendable {
             $0.queue.add(key, at: due)
             depth = $0.queue.readyCount
         }
-        metrics.added(ready: depth)
+        metrics.added(1, ready: depth)
     }
 
     /// Records how long the runs under way have taken so far; a run that hangs is seen by nothing else. Somebody has to
     /// call it every few seconds.
     public func measureRuns() {
         let now = elapsed()
-        let times = state.withLock { state in state.running.values.map { max(now - $0, .zero) } }
+        let times = state.withLock { state in
+            state.workers.compactMap(\.runningSince).map { max(now - $0, .zero) }
+        }
         metrics.unfinished(total: times.reduce(.zero, +), longest: times.max() ?? .zero)
     }
 
@@ -129,6 +177,7 @@ public final class Controller: Sendable {
     public func run() async {
         await withDiscardingTaskGroup { group in
             while !Task.isCancelled {
+                cancelLateRuns()
                 while let run = take() {
                     group.addTask { await self.work(from: run) }
                 }
@@ -138,98 +187,48 @@ public final class Controller: Sendable {
         }
     }
 
-    /// One run that begins, with what the metrics want to know of it.
-    private struct Start {
-        var run: Run
-        var waited: Duration
-        var active: Int
-        var ready: Int
-    }
+    // MARK: Dispatcher
 
+    /// Hands a key to a free worker, if there are both.
     private func take() -> Run? {
         let now = elapsed()
-        guard let start = state.withLock({ start(&$0, now) }) else { return nil }
-        return tell(start)
+        let begun = state.withLock { state -> (run: Run, figures: Figures)? in
+            guard let worker = state.workers.firstIndex(where: { $0.runningSince == nil }),
+                let run = begin(worker, &state, now)
+            else { return nil }
+            state.busy += 1
+            return (run, Figures(state))
+        }
+        guard let begun else { return nil }
+        metrics.started(waited: begun.run.work.waited)
+        record(begun.figures)
+        return begun.run
     }
 
-    private func start(_ state: inout State, _ now: Duration) -> Start? {
-        guard state.free > 0, let next = state.queue.next(now: now) else { return nil }
-        state.free -= 1
+    private func begin(_ worker: Int, _ state: inout State, _ now: Duration) -> Run? {
+        guard let work = state.queue.next(now: now) else { return nil }
         state.runs += 1
-        state.running[state.runs] = now
-        return Start(
-            run: Run(key: next.key, number: state.runs, startedAt: now), waited: next.waited,
-            active: concurrency - state.free, ready: state.queue.readyCount)
+        state.workers[worker].runningSince = now
+        return Run(work: work, number: state.runs, startedAt: now, worker: worker)
     }
 
-    private func tell(_ start: Start) -> Run {
-        metrics.started(waited: start.waited, active: start.active, ready: start.ready)
-        return start.run
-    }
-
-    /// Runs after which a worker lets other tasks run: runs that find all well may never suspend.
-    private static let runsWithoutYield = 32
-
-    /// A worker: one run, and others for as long as keys are ready. A task for each run would cost more than most runs.
-    private func work(from first: Run) async {
-        var run = first
-        for count in 1... {
-            guard let next = await work(run) else { return }
-            run = next
-            if count.isMultiple(of: Self.runsWithoutYield) { await Task.yield() }
-        }
-    }
-
-    /// - Returns: the run that takes the place of this one; nil if none is ready, or the controller ends.
-    private func work(_ run: Run) async -> Run? {
-        let outcome = await runInTime(run.key)
-        let goesOn = !Task.isCancelled
+    private func cancelLateRuns() {
         let now = elapsed()
-        log(run, outcome, took: now - run.startedAt)
-        var figures = (active: 0, ready: 0, quarantined: 0)
-        var next: Start?
-        let sleeper = state.withLock { state in
-            var random = random
-            state.queue.finish(run.key, outcome: outcome, now: now, using: &random)
-            state.counts.count(outcome)
-            state.free += 1
-            state.running[run.number] = nil
-            figures = (concurrency - state.free, state.queue.readyCount, state.queue.quarantinedCount)
-            if goesOn { next = start(&state, now) }
-            // The dispatcher sleeps on if there is nothing for it: no time to wait for, no run to hand out.
-            let isNothingLeft = state.free == 0 || state.queue.readyCount == 0
-            return next != nil && isNothingLeft && !outcome.isDelayed ? nil : wake(&state)
-        }
-        sleeper?.resume()
-        metrics.ended(
-            outcome, after: now - run.startedAt, active: figures.active, ready: figures.ready,
-            quarantined: figures.quarantined)
-        return next.map(tell)
-    }
-
-    /// One run, cancelled at the deadline. It is waited for even then: a key never has two runs.
-    private func runInTime(_ key: ObjectKey) async -> Outcome {
-        guard let runDeadline else { return await reconcile(key) }
-        return await withTaskGroup(of: Outcome?.self) { group in
-            group.addTask { await self.reconcile(key) }
-            group.addTask { [clock] in
-                try? await clock.sleep(for: runDeadline)
-                return nil
+        let late = state.withLock { state -> [Task<Void, Never>] in
+            state.wasNudged = false
+            guard let runDeadline else { return [] }
+            return state.workers.indices.compactMap { worker in
+                guard let since = state.workers[worker].runningSince, !state.workers[worker].isLate,
+                    since + runDeadline <= now, let task = state.workers[worker].task
+                else { return nil }
+                state.workers[worker].isLate = true
+                return task
             }
-            let first = await group.next() ?? nil
-            group.cancelAll()
-            if let first { return first }
-            let late = await group.next() ?? nil
-            guard !Task.isCancelled else { return late ?? .done }
-            metrics.timedOut()
-            change { $0.counts.timeouts += 1 }
-            // What ended well after all stands; a run cut short is tried again, whatever it says about being cancelled.
-            if case .done? = late { return .done }
-            return .retry(ReconcileError(.runDeadlineExceeded, "a run took longer than \(runDeadline)"))
         }
+        for task in late { task.cancel() }
     }
 
-    /// Applies a change and wakes the dispatcher.
+    /// Applies a change and wakes the dispatcher if it is for it.
     private func change(_ body: (inout State) -> Void) {
         let sleeper = state.withLock { state in
             body(&state)
@@ -238,40 +237,147 @@ public final class Controller: Sendable {
         sleeper?.resume()
     }
 
-    /// Makes the dispatcher look again; the caller resumes what is returned, without the lock.
+    /// Makes the dispatcher look again, if there is something for it; the caller resumes what is returned, without the
+    /// lock. While all workers are busy there is nothing: who ends a run takes the next one.
     private func wake(_ state: inout State) -> CheckedContinuation<Void, Never>? {
-        state.wasNudged = true
-        defer { state.sleeper = nil }
-        return state.sleeper
+        guard let sleeper = state.sleeper else {
+            state.wasNudged = true
+            return nil
+        }
+        guard state.busy < concurrency else { return nil }
+        let alarm = state.alarm
+        let isDueEarlier = state.queue.nextDue().map { due in alarm.map { due < $0 } ?? true } ?? false
+        guard state.queue.readyCount > 0 || isDueEarlier else { return nil }
+        state.sleeper = nil
+        return sleeper
     }
 
-    /// Sleeps until a change, the next due time, or cancellation.
+    /// Makes the dispatcher look again in any case.
+    private func ring() {
+        let sleeper = state.withLock { state in
+            state.wasNudged = true
+            defer { state.sleeper = nil }
+            return state.sleeper
+        }
+        sleeper?.resume()
+    }
+
+    /// The next time at which the dispatcher has something to do, as far as is known.
+    private func nextAlarm(_ state: inout State) -> Duration? {
+        let begun = state.workers.compactMap { $0.isLate ? nil : $0.runningSince }.min()
+        let deadline = runDeadline.flatMap { deadline in begun.map { $0 + deadline } }
+        let due = state.busy < concurrency ? state.queue.nextDue() : nil
+        return [deadline, due].compactMap(\.self).min()
+    }
+
+    /// Sleeps until a change, the next due time or deadline, or cancellation.
     private func sleep() async {
-        let due = state.withLock { $0.queue.nextDue() }
         let now = elapsed()
-        let alarm = due.map { due in
+        let alarm = state.withLock { state in
+            state.alarm = nextAlarm(&state)
+            return state.alarm
+        }
+        let bell = alarm.map { due in
             Task { [clock] in
                 try? await clock.sleep(for: max(due - now, .zero))
-                if !Task.isCancelled { self.change { _ in } }
+                if !Task.isCancelled { self.ring() }
             }
         }
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 let goesOn = state.withLock { state in
-                    if state.wasNudged || Task.isCancelled {
-                        state.wasNudged = false
-                        return true
-                    }
+                    if state.wasNudged || Task.isCancelled { return true }
                     state.sleeper = continuation
                     return false
                 }
                 if goesOn { continuation.resume() }
             }
         } onCancel: {
-            change { _ in }
+            ring()
         }
-        state.withLock { $0.wasNudged = false }
-        alarm?.cancel()
+        bell?.cancel()
+    }
+
+    // MARK: Workers
+
+    /// Time after which a worker lets other tasks run: runs that find all well may never suspend.
+    private static let timeWithoutYield = Duration.milliseconds(1)
+
+    /// A worker: one run, and others for as long as keys are ready. A task for each run would cost more than most runs.
+    private func work(from first: Run) async {
+        let task = state.withLock { state in
+            let task = Task { await self.workWhileKeysAreReady(first) }
+            state.workers[first.worker].task = task
+            return task
+        }
+        await withTaskCancellationHandler {
+            await task.value
+        } onCancel: {
+            task.cancel()
+        }
+    }
+
+    private func workWhileKeysAreReady(_ first: Run) async {
+        var run = first
+        var yielded = first.startedAt
+        while let next = end(run, await reconcile(run.work.key)) {
+            run = next
+            guard run.startedAt - yielded > Self.timeWithoutYield else { continue }
+            await letOthersRun()
+            yielded = run.startedAt
+        }
+    }
+
+    /// As `Task.yield()`, whose jobs the runtime (Swift 6.3) does not give to an executor that took the place of the global
+    /// one, as the simulation's does.
+    private func letOthersRun() async {
+        await withCheckedContinuation { continuation in
+            Task { continuation.resume() }
+        }
+    }
+
+    /// - Returns: the run that takes the place of this one; nil if none is ready, or the worker ends.
+    private func end(_ run: Run, _ reported: Outcome) -> Run? {
+        let now = elapsed()
+        // A worker whose run was late, or whose controller ends.
+        let goesOn = !Task.isCancelled
+        var (outcome, next, isLate) = (reported, Run?.none, false)
+        let (figures, sleeper) = state.withLock { state in
+            isLate = state.workers[run.worker].isLate
+            if isLate {
+                outcome = cutShort(reported)
+                state.counts.timeouts += 1
+            }
+            var random = random
+            state.queue.finish(run.work, outcome: outcome, now: now, using: &random)
+            state.counts.count(outcome)
+            if goesOn { next = begin(run.worker, &state, now) }
+            if next == nil {
+                state.workers[run.worker] = Worker()
+                state.busy -= 1
+            }
+            return (Figures(state), wake(&state))
+        }
+        sleeper?.resume()
+        if isLate { metrics.timedOut() }
+        log(run, outcome, took: now - run.startedAt)
+        metrics.ended(outcome, after: now - run.startedAt)
+        if let next { metrics.started(waited: next.work.waited) }
+        record(figures)
+        return next
+    }
+
+    private func record(_ figures: Figures) {
+        metrics.record(active: figures.active, ready: figures.ready, quarantined: figures.quarantined)
+    }
+
+    /// What becomes of a run that was cancelled at the deadline, and waited for even then: a key never has two runs.
+    private func cutShort(_ reported: Outcome) -> Outcome {
+        // What ended well after all stands; a run cut short is tried again, whatever it says about being cancelled.
+        if case .done = reported { return .done }
+        return .retry(
+            ReconcileError(
+                .runDeadlineExceeded, "a run took longer than \(runDeadline.map(String.init(describing:)) ?? "")"))
     }
 
     /// One line per run that a person may have to know of; nothing about a run that found all well.
@@ -290,21 +396,11 @@ public final class Controller: Sendable {
         }
         guard logger.logLevel <= level else { return }
         var metadata: Logger.Metadata = [
-            "controller": .string(name), "object": .string(run.key.description),
+            "controller": .string(name), "object": .string(run.work.key.description),
             "reconcileID": .string("\(name)-\(run.number)"), "took": .stringConvertible(took),
         ]
         if let failure { metadata["error"] = .string(String(describing: failure)) }
         logger.log(level: level, text, metadata: metadata)
-    }
-}
-
-extension Outcome {
-    /// Whether the key waits for a time after this run.
-    fileprivate var isDelayed: Bool {
-        switch self {
-        case .done, .terminal: false
-        case .requeue, .throttled, .retry, .conflict: true
-        }
     }
 }
 

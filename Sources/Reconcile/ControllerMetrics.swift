@@ -59,17 +59,20 @@ struct ControllerMetrics: Sendable {
             concurrency)
     }
 
-    func added(ready: Int) {
-        adds.increment()
+    func added(_ count: Int, ready: Int) {
+        adds.increment(by: count)
         depth.record(ready)
     }
 
     func timedOut() { timeouts.increment() }
 
-    func started(waited: Duration, active runs: Int, ready: Int) {
-        waitTime.recordNanoseconds(waited.wholeNanoseconds)
+    func started(waited: Duration) { waitTime.recordNanoseconds(waited.wholeNanoseconds) }
+
+    /// What is under way and what waits after a run ended or began.
+    func record(active runs: Int, ready: Int, quarantined keys: Int) {
         active.record(runs)
         depth.record(ready)
+        quarantined.record(keys)
     }
 
     /// The time that runs under way have taken so far: of all, and of the one that began first.
@@ -78,13 +81,10 @@ struct ControllerMetrics: Sendable {
         self.longest.record(Double(longest.wholeNanoseconds) * 1e-9)
     }
 
-    func ended(_ outcome: Outcome, after time: Duration, active runs: Int, ready: Int, quarantined keys: Int) {
+    func ended(_ outcome: Outcome, after time: Duration) {
         // controller-runtime's name and client-go's name of one and the same.
         runTime.recordNanoseconds(time.wholeNanoseconds)
         workTime.recordNanoseconds(time.wholeNanoseconds)
-        active.record(runs)
-        depth.record(ready)
-        quarantined.record(keys)
         switch outcome {
         case .done: results.success.increment()
         case .requeue, .throttled: results.requeueAfter.increment()

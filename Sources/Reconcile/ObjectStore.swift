@@ -5,37 +5,29 @@ import Synchronization
 ///
 /// One ``Reflector`` writes. A read is a snapshot: it may be older than the API server's state, never torn.
 public final class ObjectStore<Resource: KubernetesResource>: Sendable {
-    /// Holds one object. The free places of a dictionary are as large as its values, so the values are kept small.
-    fileprivate final class Entry: Sendable {
-        let object: Resource
+    /// One object as it is stored: a reference, which is cheaper to hand about than the object.
+    public final class Entry: Sendable {
+        /// The object.
+        public let object: Resource
 
         init(_ object: Resource) { self.object = object }
     }
 
     /// All objects of a list while it comes in, one of each key.
     public struct Contents: Sendable {
-        fileprivate var entries: [ObjectKey: Entry] = [:]
+        fileprivate var table = ObjectTable()
 
         /// Starts empty.
         public init() {}
 
         /// Adds one object; of two with the same key the last one stays.
-        public mutating func add(_ object: Resource) { entries[ObjectKey(object)] = Entry(object) }
-    }
-
-    private struct State {
-        var objects: [ObjectKey: Entry] = [:]
-        /// Index name to index value to the keys of its objects.
-        var indexes: [String: [String: Set<ObjectKey>]] = [:]
-        var isSynced = false
-        var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
-        var nextWaiter: UInt64 = 0
+        public mutating func add(_ object: Resource) { table.set(Entry(object), for: ObjectKey(object)) }
     }
 
     /// Gives the values under which an object is found in an index; none leaves it out.
     public typealias IndexFunction = @Sendable (Resource) -> [String]
 
-    private let state = Mutex(State())
+    private let state = Mutex(StoreState())
     private let indexFunctions: [String: IndexFunction]
 
     /// - Parameter indexes: functions by index name, such as one that gives the owner's uid. They must depend on
@@ -47,7 +39,7 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     /// The objects that an index function gave this value for, in no particular order; none for an unknown index.
     public func objects(inIndex index: String, value: String) -> [Resource] {
         state.withLock { state in
-            (state.indexes[index]?[value] ?? []).compactMap { state.objects[$0]?.object }
+            (state.indexes[index]?[value] ?? []).compactMap { state.objects[$0].map(Self.entry)?.object }
         }
     }
 
@@ -57,10 +49,17 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     }
 
     /// The object, if it is known.
-    public subscript(key: ObjectKey) -> Resource? { state.withLock { $0.objects[key] }?.object }
+    public subscript(key: ObjectKey) -> Resource? { entry(for: key)?.object }
 
-    /// All objects, in no particular order.
-    public var all: [Resource] { state.withLock { $0.objects }.values.map(\.object) }
+    /// As the subscript, without a copy of the object.
+    public func entry(for key: ObjectKey) -> Entry? { state.withLock { $0.objects[key] }.map(Self.entry) }
+
+    /// All objects, those of a list in the order of the list.
+    public var all: [Resource] { state.withLock { $0.objects }.all.map { Self.entry($0.reference).object } }
+
+    /// The keys of all objects, those of a list in the order of the list. To be preferred to keys that are made anew: to
+    /// compare two copies of one key takes no look at their texts.
+    public var keys: [ObjectKey] { state.withLock { $0.objects }.keys }
 
     /// How many objects are known.
     public var count: Int { state.withLock { $0.objects.count } }
@@ -104,21 +103,22 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     /// As ``replaceAll(_:)``, for a list that was put together object by object.
     @discardableResult
     public func replaceAll(_ contents: Contents) -> [StoreChange] {
-        let fresh = contents.entries
+        let fresh = contents.table
         let (changes, waiters) = state.withLock { state in
             let priority = state.isSynced ? WorkPriority.live : .background
             var changes = state.objects.keys.filter { fresh[$0] == nil }
                 .map { StoreChange(key: $0, kind: .deleted, priority: priority) }
             // At once, because growing would leave holes in the heap that are as large as the index of the store.
             changes.reserveCapacity(changes.count + max(fresh.count - state.objects.count, 0))
-            for (key, entry) in fresh {
-                let known = state.objects[key]
+            for (key, reference) in fresh.all {
+                let entry = Self.entry(reference)
+                let known = state.objects[key].map(Self.entry)
                 guard known?.object != entry.object else { continue }
                 changes.append(StoreChange(key: key, kind: known == nil ? .added : .modified, priority: priority))
             }
             state.objects = fresh
             state.indexes = [:]
-            for (key, entry) in fresh { enter(entry.object, key, &state) }
+            for (key, reference) in fresh.all { enter(Self.entry(reference).object, key, &state) }
             state.isSynced = true
             defer { state.waiters = [:] }
             // In order, so that what follows does not depend on how hashes fall.
@@ -136,7 +136,7 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     public func set(_ object: Resource) -> Resource? {
         let key = ObjectKey(object)
         return state.withLock { state in
-            let old = state.objects.updateValue(Entry(object), forKey: key)?.object
+            let old = state.objects.set(Entry(object), for: key).map(Self.entry)?.object
             if let old { leave(old, key, &state) }
             enter(object, key, &state)
             return old
@@ -149,19 +149,24 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     @discardableResult
     public func remove(_ key: ObjectKey) -> Resource? {
         state.withLock { state in
-            let old = state.objects.removeValue(forKey: key)?.object
+            let old = state.objects.remove(key).map(Self.entry)?.object
             if let old { leave(old, key, &state) }
             return old
         }
     }
 
-    private func enter(_ object: Resource, _ key: ObjectKey, _ state: inout State) {
+    private static func entry(_ reference: ObjectTable.Reference) -> Entry {
+        // A store puts in nothing but its own kind of entries.
+        unsafeDowncast(reference, to: Entry.self)
+    }
+
+    private func enter(_ object: Resource, _ key: ObjectKey, _ state: inout StoreState) {
         for (index, function) in indexFunctions {
             for value in function(object) { state.indexes[index, default: [:]][value, default: []].insert(key) }
         }
     }
 
-    private func leave(_ object: Resource, _ key: ObjectKey, _ state: inout State) {
+    private func leave(_ object: Resource, _ key: ObjectKey, _ state: inout StoreState) {
         for (index, function) in indexFunctions {
             for value in function(object) {
                 state.indexes[index]?[value]?.remove(key)
@@ -169,6 +174,16 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
             }
         }
     }
+}
+
+private struct StoreState {
+    /// Entries of the store's kind.
+    var objects = ObjectTable()
+    /// Index name to index value to the keys of its objects.
+    var indexes: [String: [String: Set<ObjectKey>]] = [:]
+    var isSynced = false
+    var waiters: [UInt64: CheckedContinuation<Void, any Error>] = [:]
+    var nextWaiter: UInt64 = 0
 }
 
 /// One object that is new, different or gone.

@@ -38,6 +38,30 @@ import Testing
         await task.value
     }
 
+    @Test func aDueKeyWakesNobodyWhileAllWorkersAreBusy() async {
+        let clock = ManualClock()
+        let started = Collector<ObjectKey>()
+        let held = Mutex<CheckedContinuation<Void, Never>?>(nil)
+        let controller = make(clock: clock) { key in
+            started.add(key)
+            if key.name == "long" { await withCheckedContinuation { waiter in held.withLock { $0 = waiter } } }
+            return .done
+        }
+        let task = Task { await controller.run() }
+        controller.enqueue(key("long"))
+        #expect(await eventually { held.withLock { $0 != nil } })
+        controller.enqueue(key("late"), after: .seconds(1))
+        clock.advance(by: .seconds(2))
+        // A dispatcher that looks again and again would ask the clock each time.
+        let before = clock.readings
+        for _ in 0..<1000 { await Task.yield() }
+        #expect(clock.readings - before < 10)
+        held.withLock { $0 }?.resume()
+        #expect(await eventually { started.all.map(\.name) == ["long", "late"] })
+        task.cancel()
+        await task.value
+    }
+
     @Test func aKeyRunsOnceAtATimeAndKeysRunTogether() async {
         let clock = ManualClock()
         let state = Mutex<(running: [ObjectKey: Int], together: Int, worst: Int)>(([:], 0, 0))

@@ -22,11 +22,19 @@ final class ManualClock: Clock {
         var sleepers: [Int: Sleeper] = [:]
         var cancelled: Set<Int> = []
         var next = 0
+        var readings = 0
     }
 
     private let state = Mutex(State())
 
-    var now: Instant { state.withLock { $0.now } }
+    var now: Instant {
+        state.withLock { state in
+            state.readings += 1
+            return state.now
+        }
+    }
+    /// How often the time was read.
+    var readings: Int { state.withLock { $0.readings } }
     var minimumResolution: Swift.Duration { .nanoseconds(1) }
     /// How many tasks sleep.
     var sleeperCount: Int { state.withLock { $0.sleepers.count } }

@@ -7,6 +7,7 @@ import Testing
     private struct Failure: Error {}
     private var jitter = RandomSource.seeded(1)
     private var queue = WorkQueue<String>(policy: Self.policy)
+    private var runs: [String: WorkQueue<String>.Run] = [:]
 
     private static var policy: WorkQueuePolicy {
         var policy = WorkQueuePolicy(backoff: BackoffPolicy(base: .milliseconds(5), cap: .seconds(1000), jitter: 0))
@@ -19,10 +20,18 @@ import Testing
     }
 
     private mutating func finish(_ key: String, _ outcome: Outcome, at seconds: Double = 0) {
-        queue.finish(key, outcome: outcome, now: .seconds(seconds), using: &jitter)
+        guard let run = runs.removeValue(forKey: key) else {
+            Issue.record("\(key) does not run")
+            return
+        }
+        queue.finish(run, outcome: outcome, now: .seconds(seconds), using: &jitter)
     }
 
-    private mutating func next(at seconds: Double = 0) -> String? { queue.next(now: .seconds(seconds))?.key }
+    private mutating func next(at seconds: Double = 0) -> String? {
+        guard let run = queue.next(now: .seconds(seconds)) else { return nil }
+        #expect(runs.updateValue(run, forKey: run.key) == nil, "two runs of \(run.key)")
+        return run.key
+    }
 
     private mutating func due() -> Duration? { queue.nextDue() }
 
@@ -214,8 +223,8 @@ import Testing
         var queue = WorkQueue<Int>()
         var random = RandomSource.seeded(7)
         for key in 0..<100 { queue.add(key, now: .zero) }
-        while let (key, _) = queue.next(now: .zero) {
-            queue.finish(key, outcome: .requeue(after: .seconds(300)), now: .zero, using: &random)
+        while let run = queue.next(now: .zero) {
+            queue.finish(run, outcome: .requeue(after: .seconds(300)), now: .zero, using: &random)
         }
         #expect(queue.next(now: .seconds(299.9)) == nil)
         var atOnce = 0
@@ -293,14 +302,14 @@ import Testing
             default:
                 if let key = running.randomElement(using: &random) {
                     running.remove(key)
-                    queue.finish(key, outcome: .done, now: .seconds(Double(step)), using: &jitter)
+                    finish(key, .done, at: Double(step))
                 }
             }
         }
-        for key in running { queue.finish(key, outcome: .done, now: .seconds(30_000), using: &jitter) }
+        for key in running { finish(key, .done, at: 30_000) }
         while let key = next(at: 30_000) {
             owed.remove(key)
-            queue.finish(key, outcome: .done, now: .seconds(30_000), using: &jitter)
+            finish(key, .done, at: 30_000)
         }
         #expect(owed.isEmpty, "seed \(seed)")
         #expect(queue.readyCount == 0 && queue.delayedCount == 0 && queue.runningCount == 0)

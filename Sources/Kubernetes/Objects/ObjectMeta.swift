@@ -7,7 +7,11 @@ public struct ObjectMeta: Codable, Sendable, Equatable {
     /// Namespace; empty for kinds without one.
     public var namespace: String
     /// Identity given by the server; never reused.
-    public var uid: String
+    public var uid: String {
+        get { uniqueID.text }
+        set { uniqueID = UniqueID(newValue) }
+    }
+    private var uniqueID: UniqueID
     /// Opaque version of the stored object; compare only for equality.
     public var resourceVersion: String
     /// Counts changes of the desired state; 0 if the server does not keep it.
@@ -35,7 +39,7 @@ public struct ObjectMeta: Codable, Sendable, Equatable {
         self.name = name
         self.generateName = generateName
         self.namespace = namespace
-        self.uid = uid
+        uniqueID = UniqueID(uid)
         self.resourceVersion = resourceVersion
         self.generation = generation
         self.labels = labels
@@ -56,7 +60,7 @@ public struct ObjectMeta: Codable, Sendable, Equatable {
         name = try container.value(.name, default: "")
         generateName = try container.value(.generateName, default: "")
         namespace = try container.value(.namespace, default: "")
-        uid = try container.value(.uid, default: "")
+        uniqueID = UniqueID(try container.value(.uid, default: ""))
         resourceVersion = try container.value(.resourceVersion, default: "")
         generation = try container.value(.generation, default: 0)
         labels = try container.value(.labels, default: [:])
@@ -93,7 +97,11 @@ public struct OwnerReference: Codable, Sendable, Equatable {
     /// Name of the owner, in the same namespace or without one.
     public var name: String
     /// Identity of the owner; a new object of the same name is another owner.
-    public var uid: String
+    public var uid: String {
+        get { uniqueID.text }
+        set { uniqueID = UniqueID(newValue) }
+    }
+    private var uniqueID: UniqueID
     /// True on the one owner that manages the object.
     public var controller: Bool?
     /// Whether deleting the owner in the foreground waits for this object.
@@ -107,9 +115,33 @@ public struct OwnerReference: Codable, Sendable, Equatable {
         self.apiVersion = apiVersion
         self.kind = kind
         self.name = name
-        self.uid = uid
+        uniqueID = UniqueID(uid)
         self.controller = controller
         self.blockOwnerDeletion = blockOwnerDeletion
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case apiVersion, kind, name, uid, controller, blockOwnerDeletion
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        apiVersion = try container.decode(String.self, forKey: .apiVersion)
+        kind = try container.decode(String.self, forKey: .kind)
+        name = try container.decode(String.self, forKey: .name)
+        uniqueID = UniqueID(try container.decode(String.self, forKey: .uid))
+        controller = try container.decodeIfPresent(Bool.self, forKey: .controller)
+        blockOwnerDeletion = try container.decodeIfPresent(Bool.self, forKey: .blockOwnerDeletion)
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(apiVersion, forKey: .apiVersion)
+        try container.encode(kind, forKey: .kind)
+        try container.encode(name, forKey: .name)
+        try container.encode(uid, forKey: .uid)
+        try container.encodeIfPresent(controller, forKey: .controller)
+        try container.encodeIfPresent(blockOwnerDeletion, forKey: .blockOwnerDeletion)
     }
 }
 

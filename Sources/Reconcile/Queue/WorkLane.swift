@@ -1,8 +1,9 @@
-/// Keys in the order of their arrival. A key that left by another way stays as an entry whose ticket is stale; whoever
-/// takes from the lane passes over it.
-struct WorkLane<Key: Hashable & Sendable>: Sendable {
+/// Places of keys in the order of their arrival. A key that left by another way stays as an entry whose ticket is stale;
+/// whoever takes from the lane passes over it.
+struct WorkLane: Sendable {
     struct Entry: Sendable {
-        var key: Key
+        /// Where the queue keeps the key's state.
+        var place: Int
         var ticket: UInt64
     }
 

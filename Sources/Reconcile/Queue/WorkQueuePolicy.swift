@@ -36,3 +36,32 @@ public struct WorkQueuePolicy: Sendable, Equatable {
         self.backoff = backoff
     }
 }
+
+extension WorkQueuePolicy {
+    /// How long a key waits after a run, and what the run does to its counts; nil: until it is added.
+    func delay(
+        after outcome: Outcome, failures: inout Int, conflicts: inout Int, _ random: inout some RandomNumberGenerator
+    ) -> Duration? {
+        switch outcome {
+        case .done, .terminal:
+            failures = 0
+            conflicts = 0
+            return nil
+        case .requeue(let delay):
+            failures = 0
+            conflicts = 0
+            return delay + delay * (requeueSpread * Double.random(in: 0...1, using: &random))
+        case .throttled(let delay):
+            return delay + delay * (requeueSpread * Double.random(in: 0...1, using: &random))
+        case .conflict:
+            conflicts += 1
+            return conflictBackoff.delay(failures: conflicts - 1, using: &random)
+        case .retry(let error):
+            let wait = backoff.delay(failures: failures, using: &random)
+            failures += 1
+            // A run that held its worker to the deadline has cost enough to be quarantined at once.
+            if (error as? ReconcileError)?.code == .runDeadlineExceeded { failures = max(failures, quarantineAfter) }
+            return wait
+        }
+    }
+}

@@ -48,7 +48,7 @@ struct DriftWatch<Object: ProvidedObject>: Sendable {
             case .notOffered:
                 // All are brought to their controller now and then instead: its ensure compares as well, if dearly.
                 if untilResync <= .zero {
-                    for object in store.all { enqueue(ObjectKey(object)) }
+                    for key in store.keys { enqueue(key) }
                     untilResync = .seconds(settings.resyncSeconds)
                 }
                 untilResync -= wait

@@ -191,7 +191,7 @@ public struct ManagerRole: Service {
     /// What a standby's watches have brought before it leads.
     private func enqueueKnown() {
         func keys(_ store: ObjectStore<some KubernetesResource>) -> [ObjectKey] {
-            store.all.map(ObjectKey.init).sorted()
+            store.keys.sorted()
         }
         for key in keys(watches.gateways.store) { staticGateways.enqueue(key, priority: .background) }
         for key in keys(watches.balancers.store) { loadBalancers.enqueue(key, priority: .background) }

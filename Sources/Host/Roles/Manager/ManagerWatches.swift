@@ -54,7 +54,7 @@ struct ManagerWatches: Sendable {
                 receivers.use()
                 // Nodes report their health every few seconds; only one that comes or goes concerns the pool.
                 guard change.kind != .modified else { return }
-                for machine in machines.store.all { receivers.pool(ObjectKey(machine)) }
+                for key in machines.store.keys { receivers.pool(key) }
             }
         }
         reports = Reflector(

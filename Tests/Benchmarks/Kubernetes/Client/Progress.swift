@@ -25,7 +25,7 @@ final class Progress: Sendable {
     ///
     /// - Parameter wait: how long a run waits during a burst, in place of a call to a cloud.
     func reconcile(_ key: ObjectKey, in store: ObjectStore<PodEndpoint>, wait: Duration) async -> Outcome {
-        guard let endpoint = store[key] else {
+        guard let entry = store.entry(for: key) else {
             state.withLock { state in
                 state.runs += 1
                 state.applied[key] = nil
@@ -34,7 +34,7 @@ final class Progress: Sendable {
         }
         let inBurst = state.withLock { state in
             state.runs += 1
-            if state.applied[key] != endpoint.spec { state.applied[key] = endpoint.spec }
+            if state.applied[key] != entry.object.spec { state.applied[key] = entry.object.spec }
             return state.inBurst
         }
         guard inBurst else { return .done }
@@ -43,6 +43,7 @@ final class Progress: Sendable {
         } catch {
             return .retry(error)
         }
+        let endpoint = entry.object
         let round = Int(endpoint.metadata.annotations[BenchClient.roundAnnotation] ?? "") ?? 0
         let reached = Reached(round: round, at: monotonic(), checksum: checksum(endpoint))
         state.withLock { $0.reached[key] = reached }
