@@ -69,7 +69,7 @@ let testTargets: [Target] = [
         name: "AzureTestSupport", dependencies: ["JSONModel", "Lab", "ProviderKit", logging],
         path: "Tests/AzureTestSupport", swiftSettings: strict),
     .target(name: "ScriptedServer", path: "Tests/ScriptedServer", swiftSettings: strict),
-    tests("APIServerTests", ["Lab", logging] + nioCore),
+    tests("APIServerTests", ["JSONModel", "Kubernetes", "Lab", "Reconcile", logging] + nioCore),
     tests("ArchitectureTests", []),
     tests(
         "AzureARMTests",

@@ -12,6 +12,8 @@ packages=(
   wireguard-tools nftables iputils-ping curl abigail-tools
   # tests: the Azure SDK for Python and keys for its sign-ins
   python3-venv openssl
+  # tests: kube-apiserver from its source package
+  dpkg-dev make
 )
 case "${1:-}" in
   '') ;;

@@ -126,6 +126,17 @@ struct ServerApplyTests {
                     "gatewayVmssProfile": ["vmssName": "set"], "provisionPublicIps": true,
                 ])
             #expect(less.json[path: "metadata", "labels"] == ["b": "2"])
+        }
+    }
+
+    @Test(.after1_20("it leaves null where the last field of an object was, and then refuses the whole"))
+    func anObjectGoesWithItsLastField() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.defineGateways()
+            _ = try await Self.apply(
+                harness, Self.gateway, by: "one", Self.applied(spec: ["gatewayNodepoolName": "p"]))
+            let more = Self.applied(spec: ["gatewayVmssProfile": ["vmssName": "set"]], labels: ["b": "2"])
+            _ = try await Self.apply(harness, Self.gateway, by: "two", more)
             let none = try await Self.apply(harness, Self.gateway, by: "two", Self.applied())
             #expect(none.status == 200, "\(none.text)")
             #expect(none.json[path: "metadata", "labels"] == nil)
@@ -169,7 +180,7 @@ struct ServerApplyTests {
         }
     }
 
-    @Test func statusIsAppliedByItselfAndConditionsByType() async throws {
+    @Test(.since(22, "owners of subresources")) func statusIsAppliedByItselfAndConditionsByType() async throws {
         try await ServerHarness.run { harness in
             try await harness.defineGateways()
             let path = "\(Self.gateway)/status"
@@ -222,7 +233,11 @@ struct ServerApplyTests {
             #expect(left.json["data"] == ["a": "yes", "b": "2", "c": "3"])
             let gone = try await Self.apply(harness, Self.map, by: "two", Self.configMap(["c": "3"]))
             #expect(gone.json["data"] == ["a": "yes", "c": "3"])
+        }
+    }
 
+    @Test(.after1_20("it appends to sets")) func aSetTakesTheOrderOfTheLastApply() async throws {
+        try await ServerHarness.run { harness in
             func namespace(_ finalizers: APIValue?) -> APIValue {
                 var object: APIValue = ["apiVersion": "v1", "kind": "Namespace", "metadata": ["name": "team"]]
                 object[path: "metadata", "finalizers"] = finalizers
@@ -368,14 +383,16 @@ struct ServerApplyTests {
                 spec: {gatewayNodepoolName: \(pool)}
                 """
             }
-            let first = try await kubectl.run("apply", "--server-side", "-f", "-", input: manifest("one"))
+            let first = try await kubectl.run(
+                "apply", "--server-side", Kubectl.validation, "-f", "-", input: manifest("one"))
             #expect(first.output.contains("gw serverside-applied"), "\(first.errors)")
             let other = try await kubectl.run(
-                "apply", "--server-side", "--field-manager=other", "-f", "-", input: manifest("two"))
+                "apply", "--server-side", Kubectl.validation, "--field-manager=other", "-f", "-",
+                input: manifest("two"))
             #expect(other.status != 0)
             #expect(other.errors.contains("conflict with \"kubectl\""), "\(other.errors)")
             let forced = try await kubectl.run(
-                "apply", "--server-side", "--force-conflicts", "--field-manager=other", "-f", "-",
+                "apply", "--server-side", Kubectl.validation, "--force-conflicts", "--field-manager=other", "-f", "-",
                 input: manifest("two"))
             #expect(forced.status == 0, "\(forced.errors)")
             let stored = try await harness.tcp.send("GET", Self.gateway)

@@ -64,8 +64,18 @@ struct ServerEventTests {
                 var event = Self.event()
                 event[field] = value
                 let answer = try await harness.tcp.send("POST", Self.current, event)
-                #expect(answer.status == 422 && answer.text.contains(field), "\(field): \(answer.text)")
+                #expect(answer.status == 422, "\(field): \(answer.text)")
+                // 1.20 names the fields as core/v1 does.
+                if ServerUnderTest.minor > 20 { #expect(answer.text.contains(field), "\(field): \(answer.text)") }
             }
+            var core = Self.event("web.3")
+            core["apiVersion"] = "v1"
+            #expect(try await harness.tcp.send("POST", Self.current, core).status == 400)
+        }
+    }
+
+    @Test(.after1_20("it lets an event of events.k8s.io be changed")) func aStoredEventIsImmutable() async throws {
+        try await ServerHarness.run { harness in
             #expect(try await harness.tcp.send("POST", Self.current, Self.event()).status == 201)
             let note = try await harness.tcp.send(
                 "PATCH", "\(Self.current)/web.1", ["note": "other"], contentType: Self.mergePatch)
@@ -74,9 +84,6 @@ struct ServerEventTests {
             let message = try await harness.tcp.send(
                 "PATCH", "\(Self.core)/web.1", ["message": "other"], contentType: Self.mergePatch)
             #expect(message.status == 200)
-            var core = Self.event("web.3")
-            core["apiVersion"] = "v1"
-            #expect(try await harness.tcp.send("POST", Self.current, core).status == 400)
         }
     }
 

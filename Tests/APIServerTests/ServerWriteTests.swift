@@ -105,7 +105,23 @@ struct ServerWriteTests {
             let cause = answer.json[path: "details", "causes"]?.arrayValue?.first
             #expect(cause?["field"] == "spec.defaultRoute")
             #expect(cause?["reason"] == "FieldValueNotSupported")
+        }
+    }
 
+    @Test func unknownFieldsArePruned() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.defineGateways()
+            let unknown = Samples.gateway("gw", spec: ["gatewayNodepoolName": "p", "excludeCIDRs": ["x"]])
+            let stored = try await harness.tcp.send("POST", ServerHarness.gateways, unknown)
+            #expect(stored.status == 201)
+            #expect(stored.json[path: "spec", "gatewayNodepoolName"] == "p")
+            #expect(stored.json[path: "spec", "excludeCIDRs"] == nil)
+        }
+    }
+
+    @Test(.since(25, "fieldValidation")) func unknownFieldsAreToldOrRefused() async throws {
+        try await ServerHarness.run { harness in
+            try await harness.defineGateways()
             let unknown = Samples.gateway("gw", spec: ["excludeCIDRs": ["x"]])
             let strict = try await harness.tcp.send(
                 "POST", "\(ServerHarness.gateways)?fieldValidation=Strict", unknown)
@@ -157,12 +173,16 @@ struct ServerWriteTests {
             let immutable = try await harness.tcp.send(
                 "PATCH", path, ["spec": ["hostNetwork": true]], contentType: Self.mergePatch)
             #expect(immutable.status == 422)
-            let bound = try await harness.tcp.send(
-                "PATCH", path, ["spec": ["nodeName": "worker-1"]], contentType: Self.mergePatch)
+            func binding(_ node: String) -> APIValue {
+                [
+                    "apiVersion": "v1", "kind": "Binding", "metadata": ["name": "web"],
+                    "target": ["kind": "Node", "name": .string(node)],
+                ]
+            }
+            #expect(try await harness.tcp.send("POST", "\(path)/binding", binding("worker-1")).status == 201)
+            let bound = try await harness.tcp.send("GET", path)
             #expect(bound.json[path: "spec", "nodeName"] == "worker-1")
-            let rebound = try await harness.tcp.send(
-                "POST", "\(path)/binding", ["target": ["kind": "Node", "name": "worker-2"]])
-            #expect(rebound.status == 409)
+            #expect(try await harness.tcp.send("POST", "\(path)/binding", binding("worker-2")).status == 409)
         }
     }
 
@@ -185,7 +205,7 @@ struct ServerWriteTests {
             #expect(secret["type"] == "Opaque")
             let bad = try await harness.tcp.send("POST", secrets, ["metadata": ["name": "t"], "data": ["k": "%%%"]])
             #expect(bad.status == 400)
-            #expect(bad.json["message"]?.stringValue?.hasSuffix("illegal base64 data at input byte 0") == true)
+            #expect(bad.json["message"]?.stringValue?.contains("illegal base64 data at input byte 0") == true)
             let selected = try await harness.tcp.send("GET", "\(secrets)?fieldSelector=type%3DOpaque")
             #expect(selected.json["items"]?.arrayValue?.count == 1)
         }
@@ -198,7 +218,10 @@ struct ServerWriteTests {
             #expect(try await client.send("GET", "/api/v1/unknowns").json["kind"] == "Status")
             let nonsense = try await client.send("GET", "/nonsense")
             #expect(nonsense.status == 404)
-            #expect(nonsense.json["paths"]?.arrayValue?.contains("/api/v1") == true)
+            // The libraries answer with what there is; kube-apiserver chains three servers, and the last one does not.
+            if !ServerUnderTest.isKubernetes {
+                #expect(nonsense.json["paths"]?.arrayValue?.contains("/api/v1") == true)
+            }
             #expect(try await client.send("GET", "/").status == 200)
             #expect(try await client.send("POST", ServerHarness.pods, "text").status == 400)
             #expect(try await client.send("PUT", ServerHarness.pods, [:]).status == 405)
