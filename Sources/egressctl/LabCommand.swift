@@ -22,7 +22,7 @@ extension LabCommand {
         @OptionGroup var options: LabOptions
         @Option(help: "What carries the packets: wireguard or vxlan. VXLAN neither encrypts nor authenticates.")
         var tunnel = LabPlan.TunnelProvider.wireguard
-        @Option(help: "The API server: embedded, or real (Kubernetes' own libraries over etcd; make apiserver).")
+        @Option(help: "The API server: embedded, real (Kubernetes' own libraries), or 1.20 (kube-apiserver itself).")
         var apiserver = LabPlan.APIServer.embedded
 
         func run() async throws {

@@ -13,23 +13,24 @@ struct KubernetesAPIServerTests {
         return folder
     }
 
-    @Test func aMissingBuildNamesTheCommandThatMakesIt() throws {
+    @Test(arguments: ["library-server", "kube-apiserver"])
+    func aMissingBuildNamesTheCommandThatMakesIt(_ program: String) throws {
         let cache = try Self.scratch()
         defer { try? FileManager.default.removeItem(atPath: cache) }
         let error = #expect(throws: LabError.self) {
-            try KubernetesAPIServer.Programs.find(environment: ["XDG_CACHE_HOME": cache, "HOME": "/nowhere"])
+            try KubernetesAPIServer.Programs.find(program, environment: ["XDG_CACHE_HOME": cache, "HOME": "/nowhere"])
         }
         #expect(error?.advice.contains("make apiserver") == true)
         #expect(error?.message.contains(cache) == true)
-        let folder = cache + "/egress-gateway/apiserver/current"
+        let folder = cache + "/egress-gateway/apiserver/\(program)"
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        for name in ["etcd", "library-server"] {
+        for name in ["etcd", program] {
             #expect(
                 FileManager.default.createFile(
                     atPath: "\(folder)/\(name)", contents: Data(), attributes: [.posixPermissions: 0o755]))
         }
-        let found = try KubernetesAPIServer.Programs.find(environment: ["XDG_CACHE_HOME": cache])
-        #expect(found.server == folder + "/library-server")
+        let found = try KubernetesAPIServer.Programs.find(program, environment: ["XDG_CACHE_HOME": cache])
+        #expect(found.server == "\(folder)/\(program)")
     }
 
     /// The Azure simulator serves HTTPS with a certificate of its own: as good a far end as any.

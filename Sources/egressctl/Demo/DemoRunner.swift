@@ -37,7 +37,7 @@ struct DemoRunner {
             say(
                 "1. the lab: two gateway nodes, a worker, an Azure, an internet, on this machine; "
                     + "tunnels by \(plan.tunnel.rawValue)"
-                    + (plan.apiServer == .real ? ", objects by Kubernetes' own libraries over etcd" : ""))
+                    + (plan.apiServer.title.map { ", objects by \($0)" } ?? ""))
             let outcome = try await LabLauncher(layout: layout, plan: plan).up { if !isQuiet { Console.progress($0) } }
             report.labUpSeconds = seconds(since: begin)
             try await showPods(&report)

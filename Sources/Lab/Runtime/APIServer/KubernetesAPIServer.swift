@@ -5,26 +5,30 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// An API server made of Kubernetes' own libraries over etcd, as the lab's: HTTPS with a token on loopback, and a unix
-/// socket before it for the nodes, whose network namespaces do not reach this one's loopback.
+/// An API server made of Kubernetes' own libraries over etcd, or kube-apiserver itself, as the lab's: HTTPS with a token
+/// on loopback, and a unix socket before it for the nodes, whose network namespaces do not reach this one's loopback.
 ///
-/// The programs come from `make apiserver` (scripts/apiserver), which keeps them outside of the repository. The server
-/// has none of kube-apiserver's controllers: what becomes of pods is the lab's kubelet's affair, as it is on the
-/// embedded server, and nothing collects objects whose owners have gone.
+/// The programs come from `make apiserver` (scripts/apiserver), which keeps them outside of the repository. Neither runs
+/// with Kubernetes' controllers: what becomes of pods is the lab's kubelet's affair, as it is on the embedded server, and
+/// nothing collects objects whose owners have gone.
 struct KubernetesAPIServer: Sendable {
     /// Where the two programs lie.
     struct Programs: Sendable, Equatable {
         var etcd: String
         var server: String
 
+        /// File name of the server.
+        var name: String { URL(filePath: server).lastPathComponent }
+
         /// Those of the build that is current in this user's cache.
         ///
+        /// - Parameter program: file name of the server.
         /// - Throws: `invalidInput` if there is none.
-        static func find(environment: [String: String]) throws -> Programs {
+        static func find(_ program: String, environment: [String: String]) throws -> Programs {
             let home = environment["HOME"] ?? "/root"
             let cache = environment["XDG_CACHE_HOME"].flatMap { $0.isEmpty ? nil : $0 } ?? "\(home)/.cache"
-            let folder = "\(cache)/egress-gateway/apiserver/current"
-            let programs = Programs(etcd: "\(folder)/etcd", server: "\(folder)/library-server")
+            let folder = "\(cache)/egress-gateway/apiserver/\(program)"
+            let programs = Programs(etcd: "\(folder)/etcd", server: "\(folder)/\(program)")
             for path in [programs.etcd, programs.server]
             where !FileManager.default.isExecutableFile(atPath: path) {
                 throw LabError(
@@ -80,14 +84,29 @@ struct KubernetesAPIServer: Sendable {
                     "--listen-client-urls", client, "--advertise-client-urls", client, "--listen-peer-urls", peer,
                     "--initial-advertise-peer-urls", peer, "--initial-cluster", "lab=\(peer)",
                 ]), logFile: layout.log(of: "etcd"), logger: logger)
+        let arguments =
+            programs.name == LabPlan.APIServer.kubernetes1_20.program
+            ? Self.kubernetesArguments(files, etcd: client, port: port)
+            : [
+                "-etcd", client, "-port", "\(port)", "-certificate", files.certificate, "-key", files.key,
+                "-tokens", files.tokens,
+            ]
         server = DaemonProcess(
-            name: "library-server",
-            command: ChildCommand(
-                programs.server,
-                [
-                    "-etcd", client, "-port", "\(port)", "-certificate", files.certificate, "-key", files.key,
-                    "-tokens", files.tokens,
-                ]), logFile: layout.log(of: "library-server"), logger: logger)
+            name: programs.name, command: ChildCommand(programs.server, arguments),
+            logFile: layout.log(of: programs.name), logger: logger)
+    }
+
+    /// Arguments of kube-apiserver. Pods need no ServiceAccount, which a controller would have to make first.
+    private static func kubernetesArguments(_ files: Files, etcd: String, port: Int) -> [String] {
+        [
+            "--etcd-servers=\(etcd)", "--bind-address=127.0.0.1", "--advertise-address=127.0.0.1",
+            "--secure-port=\(port)", "--insecure-port=0", "--endpoint-reconciler-type=none",
+            "--tls-cert-file=\(files.certificate)", "--tls-private-key-file=\(files.key)",
+            "--token-auth-file=\(files.tokens)", "--authorization-mode=RBAC", "--allow-privileged",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            "--service-account-signing-key-file=\(files.key)", "--service-account-key-file=\(files.certificate)",
+            "--service-cluster-ip-range=10.96.0.0/16", "--disable-admission-plugins=ServiceAccount",
+        ]
     }
 
     private static func hexadecimal(_ number: UInt64) -> String {

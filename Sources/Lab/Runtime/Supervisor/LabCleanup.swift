@@ -12,7 +12,7 @@ public struct LabCleanup: Sendable {
     private static let wireGuardSockets = "/var/run/wireguard"
     /// Programs the lab starts. Others that only name its files, such as an editor, are none of its business.
     private static let programs: Set<String> = [
-        "egress-host", "egressctl", "etcd", "library-server", "nginx", "wireguard-go",
+        "egress-host", "egressctl", "etcd", "kube-apiserver", "library-server", "nginx", "wireguard-go",
     ]
 
     public init(layout: LabLayout, prefix: String) {

@@ -49,8 +49,8 @@ public struct LabLauncher: Sendable {
                 code: .alreadyUp, message: "another lab runs on this machine, in \(other)",
                 advice: "stop it first: egressctl lab down --state-dir \(other)")
         }
-        if plan.apiServer == .real {
-            _ = try KubernetesAPIServer.Programs.find(environment: ProcessInfo.processInfo.environment)
+        if let program = plan.apiServer.program {
+            _ = try KubernetesAPIServer.Programs.find(program, environment: ProcessInfo.processInfo.environment)
         }
         if cleanup.isNeeded {
             progress("removing what an earlier lab left")

@@ -21,6 +21,26 @@ public struct LabPlan: Sendable, Equatable {
         case embedded
         /// Kubernetes' own libraries over etcd, as processes of their own.
         case real
+        /// kube-apiserver of Kubernetes 1.20 over etcd.
+        case kubernetes1_20 = "1.20"
+
+        /// File name of the server; nil: it is no process of its own.
+        var program: String? {
+            switch self {
+            case .embedded: nil
+            case .real: "library-server"
+            case .kubernetes1_20: "kube-apiserver"
+            }
+        }
+
+        /// What a person may know it by; nil: this project's own.
+        public var title: String? {
+            switch self {
+            case .embedded: nil
+            case .real: "Kubernetes' own libraries over etcd"
+            case .kubernetes1_20: "kube-apiserver 1.20 over etcd"
+            }
+        }
     }
 
     /// Start of the name of every namespace of the lab.

@@ -93,8 +93,7 @@ public actor LabSupervisor {
 
     /// Starts the plan's API server, waits until it serves, and writes the kubeconfigs.
     private func startAPIServer(_ group: inout ThrowingTaskGroup<Void, any Error>) async throws {
-        switch plan.apiServer {
-        case .embedded:
+        guard let program = plan.apiServer.program else {
             let server = try EmbeddedAPIServer(
                 configuration: .init(storagePath: layout.apiServerStorage, unixSocketPath: layout.apiServerSocket),
                 logger: logger)
@@ -106,20 +105,20 @@ public actor LabSupervisor {
             try write(EmbeddedAPIServer.kubeconfig(for: .tcp(host: "127.0.0.1", port: port)), layout.kubeconfig)
             try write(
                 EmbeddedAPIServer.kubeconfig(for: .unixSocket(path: layout.apiServerSocket)), layout.socketKubeconfig)
-        case .real:
-            let server = try KubernetesAPIServer(
-                programs: .find(environment: ProcessInfo.processInfo.environment), layout: layout, logger: logger)
-            apiServer = server
-            for daemon in [server.etcd, server.server] { group.addTask { try await daemon.run() } }
-            let bridge = server.bridge
-            group.addTask { try await bridge.run() }
-            try server.writeKubeconfigs(layout)
-            do {
-                try await server.awaitReady(hint: layout.log(of: "library-server"))
-            } catch {
-                await server.stop()
-                throw error
-            }
+            return
+        }
+        let server = try KubernetesAPIServer(
+            programs: .find(program, environment: ProcessInfo.processInfo.environment), layout: layout, logger: logger)
+        apiServer = server
+        for daemon in [server.etcd, server.server] { group.addTask { try await daemon.run() } }
+        let bridge = server.bridge
+        group.addTask { try await bridge.run() }
+        try server.writeKubeconfigs(layout)
+        do {
+            try await server.awaitReady(hint: layout.log(of: program))
+        } catch {
+            await server.stop()
+            throw error
         }
     }
 
@@ -198,7 +197,7 @@ public actor LabSupervisor {
 
     private func makeDaemons() throws -> [DaemonProcess] {
         // Where there is TLS, the manager speaks it; the nodes' namespaces have the socket alone.
-        let kubeconfig = plan.apiServer == .real ? layout.kubeconfig : layout.socketKubeconfig
+        let kubeconfig = plan.apiServer != .embedded ? layout.kubeconfig : layout.socketKubeconfig
         try write(LabFiles.manager(layout, trust, kubeconfig: kubeconfig), layout.hostConfiguration(of: "manager"))
         try write(
             LabFiles.podNetwork(subnet: LabPlan.podNetwork, dataDirectory: "\(layout.workerDirectory)/ipam"),
