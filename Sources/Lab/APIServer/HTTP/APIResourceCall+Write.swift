@@ -184,6 +184,13 @@ extension APIResourceCall {
         return .value(success(), status: 201)
     }
 
+    /// The kinds of core/v1 whose deletion is answered with the last state instead of a Status (ReturnDeletedObject in
+    /// Kubernetes' registries).
+    private static let answeringWithTheDeleted: Set<String> = [
+        "namespaces", "persistentvolumeclaims", "persistentvolumes", "pods", "podtemplates", "resourcequotas",
+        "serviceaccounts", "services",
+    ]
+
     func delete() async throws -> APICompleteAnswer {
         let options = try writeOptions()
         let remover = try remover()
@@ -193,6 +200,9 @@ extension APIResourceCall {
         }
         switch outcome {
         case .terminating(let object): return try answer(with: object)
+        case .removed(let object)
+        where resource.group.isEmpty && Self.answeringWithTheDeleted.contains(resource.plural):
+            return try answer(with: object)
         case .removed(let object):
             return .value(
                 success(details: [
