@@ -175,7 +175,8 @@ struct ServerClientTests {
 
     @Test func aLeaseHasOneHolderAndIsReleased() async throws {
         try await Self.run { _, client in
-            let access = ClientLeaseAccess(client: client, namespace: Self.namespace, name: "leader")
+            let access = ClientLeaseAccess(
+                client: client, namespace: Self.namespace, name: "leader", logger: Self.logger)
             let settings = try LeaderElectionSettings(namespace: Self.namespace, name: "leader", identity: "one")
             let elector = LeaderElector(settings: settings, access: access, logger: Self.logger)
             try await elector.run {
