@@ -104,8 +104,8 @@ struct ControllerMetrics: Sendable {
 extension Duration {
     /// Nanoseconds; what does not fit is the largest number that does.
     var wholeNanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product &+ attoseconds / 1_000_000_000
+        // Up to nine seconds, which most are, the count of attoseconds fits into a word.
+        if let short = Int64(exactly: attoseconds) { return short / 1_000_000_000 }
+        return Int64(exactly: attoseconds / 1_000_000_000) ?? .max
     }
 }

@@ -52,7 +52,10 @@ public final class ObjectStore<Resource: KubernetesResource>: Sendable {
     public subscript(key: ObjectKey) -> Resource? { entry(for: key)?.object }
 
     /// As the subscript, without a copy of the object.
-    public func entry(for key: ObjectKey) -> Entry? { state.withLock { $0.objects[key] }.map(Self.entry) }
+    public func entry(for key: ObjectKey) -> Entry? {
+        guard let reference = state.withLock({ $0.objects[key] }) else { return nil }
+        return Self.entry(reference)
+    }
 
     /// All objects, those of a list in the order of the list.
     public var all: [Resource] { state.withLock { $0.objects }.all.map { Self.entry($0.reference).object } }

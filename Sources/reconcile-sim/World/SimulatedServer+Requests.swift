@@ -37,11 +37,13 @@ extension SimulatedServer {
         func selects(_ object: JSONValue) -> Bool {
             guard namespace.isEmpty || object["metadata.namespace"]?.text == namespace else { return false }
             if let (field, value) = Self.sides(query["fieldSelector"]), object[field]?.text != value { return false }
-            guard let (label, value) = Self.sides(query["labelSelector"]) else { return true }
-            return object["metadata.labels"]?.members?[label]?.text == value
+            guard let selector = query["labelSelector"] else { return true }
+            let labels = object["metadata.labels"]?.members
+            guard let (label, value) = Self.sides(selector) else { return labels?[selector] != nil }
+            return labels?[label]?.text == value
         }
 
-        /// Of a selector with one condition, which is all that a manager sends.
+        /// Of a selector with one condition, which is all that a manager sends; nil if it asks for a label of any value.
         private static func sides(_ selector: String?) -> (String, String)? {
             guard let sides = selector?.split(separator: "=", maxSplits: 1).map(String.init), sides.count == 2 else {
                 return nil

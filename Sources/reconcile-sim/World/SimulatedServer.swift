@@ -84,7 +84,10 @@ final class SimulatedServer: @unchecked Sendable {
     func insert(_ plural: String, _ new: JSONValue) -> JSONValue {
         var object = new
         version += 1
-        object["metadata.uid"] = .string("uid-\(nextUID)")
+        // A UUID, as servers give.
+        let number = String(nextUID)
+        object["metadata.uid"] = .string(
+            "00000000-0000-4000-8000-" + String(repeating: "0", count: max(12 - number.count, 0)) + number)
         nextUID += 1
         object["metadata.resourceVersion"] = .string(String(version))
         object["metadata.generation"] = 1

@@ -13,7 +13,11 @@ struct RoleRightsTests {
     @Test func theManagerUsesItsRightsAndNoOthers() async throws {
         let rights = try RolePolicy(
             serviceAccount: "kube-egress-gateway-controller-manager", namespace: ManagerFixture.secretNamespace)
-        try await ManagerFixture.run(isManaged: false, rights: rights) { fixture in
+        func pruneSoon(_ settings: inout ManagerSettings) {
+            settings.drift.checkSeconds = 1
+            settings.drift.pruneSeconds = 1
+        }
+        try await ManagerFixture.run(isManaged: false, rights: rights, changing: pruneSoon) { fixture in
             // It stands by first, and takes the Lease when it is released.
             let lease = "0a299682.microsoft.com"
             try await fixture.client.create(
@@ -52,11 +56,12 @@ struct RoleRightsTests {
             try await fixture.client.delete(Lease.self, namespace: ManagerFixture.secretNamespace, name: lease)
             try await fixture.eventually("all rights are used") { rights.unused.isEmpty ? () : nil }
             #expect(rights.refused.isEmpty, "\(rights.refused)")
-            // Of the nodes only the gateways', of the Secrets only those it makes, by name; no pods.
+            // Of the nodes only the gateways', of the Secrets only those it makes; no pods.
             #expect(
                 rights.collections == [
                     "staticgatewayconfigurations", "gatewaylbconfigurations", "gatewayvmconfigurations", "podendpoints",
                     "gatewaystatuses in \(ManagerFixture.secretNamespace)",
+                    "secrets in \(ManagerFixture.secretNamespace) where \(GatewayNames.owningNamespaceLabel)",
                     "leases in \(ManagerFixture.secretNamespace) where metadata.name=\(lease)",
                     "nodes where kubeegressgateway.azure.com/mode=true",
                     "nodes where kubernetes.azure.com/mode=gateway",

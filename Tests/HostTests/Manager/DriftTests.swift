@@ -241,7 +241,10 @@ private let ruleOfSomebody: JSONValue = [
             let pruner = CloudPruner(
                 objects: GatewayObjects(client: fixture.client), loadBalancer: BatchingCapability(provider),
                 nodePool: BatchingCapability(try fixture.plugins.require(NodePool.self, timeout: .seconds(30))),
-                settings: ManagerSettings(), logger: Logger(label: "prune") { _ in SwiftLogNoOpLogHandler() },
+                keys: KeyPruner(
+                    objects: GatewayObjects(client: fixture.client), settings: ManagerSettings(),
+                    logger: Logger(label: "prune")), settings: ManagerSettings(),
+                logger: Logger(label: "prune") { _ in SwiftLogNoOpLogHandler() },
                 environment: ReconcileEnvironment())
             for left in [6, 2, 2] {
                 #expect(await pruner.pass())

@@ -3,12 +3,13 @@ import Logging
 import ProviderKit
 import Reconcile
 
-/// Has removed from the cloud what carries this system's names and belongs to no object: soon after the start, and
-/// rarely from then on.
+/// Has removed from the cloud, and from the cluster, what carries this system's names and belongs to no object: soon after
+/// the start, and rarely from then on.
 struct CloudPruner: Sendable {
     let objects: GatewayObjects
     let loadBalancer: BatchingCapability<LoadBalancer>
     let nodePool: BatchingCapability<NodePool>
+    let keys: KeyPruner
     let settings: ManagerSettings
     let logger: Logger
     let environment: ReconcileEnvironment
@@ -21,6 +22,7 @@ struct CloudPruner: Sendable {
         try await environment.clock.sleep(for: .seconds(settings.drift.checkSeconds))
         while true {
             let isDone = await pass()
+            await keys.pass()
             let wait = isDone ? settings.drift.pruneSeconds : settings.drift.checkSeconds
             try await environment.clock.sleep(for: .seconds(Int64(wait)) * Double.random(in: 1..<1.1, using: &random))
         }

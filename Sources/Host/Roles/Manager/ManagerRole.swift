@@ -238,7 +238,8 @@ extension ManagerRole {
             store: machines, capability: nodePool, teller: teller, settings: settings, logger: logger,
             environment: environment, enqueue: { [nodePools] in nodePools.enqueue($0) })
         let pruner = CloudPruner(
-            objects: objects, loadBalancer: loadBalancer, nodePool: nodePool, settings: settings, logger: logger,
+            objects: objects, loadBalancer: loadBalancer, nodePool: nodePool,
+            keys: KeyPruner(objects: objects, settings: settings, logger: logger), settings: settings, logger: logger,
             environment: environment)
         let useWatch = GatewayUseWatch(
             watches: watches, uses: uses, signal: useSignal, environment: environment,
