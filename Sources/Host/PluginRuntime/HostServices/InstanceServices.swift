@@ -46,7 +46,12 @@ final class InstanceServices: InstanceHost {
     private let forwardMetric: (@Sendable (PluginMetric) -> ResultCode)?
     private let events = Mutex(Events())
     /// Says why requests that change something are not sent; nil where nobody fences them.
-    private let fence = Mutex<(@Sendable () -> ProviderError?)?>(nil)
+    private let fence = Mutex(Fence())
+
+    /// A Mutex of the function itself would wrap it once more each time that it is read.
+    private struct Fence {
+        var refusal: (@Sendable () -> ProviderError?)?
+    }
 
     private struct Events {
         var items = RequestedItems()
@@ -96,7 +101,7 @@ final class InstanceServices: InstanceHost {
     /// Asks before each request of the plugin that changes something; the request fails with the answer.
     ///
     /// - Parameter refusal: nil lets the request pass. Called on any thread; must not block.
-    func fenceWrites(_ refusal: @escaping @Sendable () -> ProviderError?) { fence.withLock { $0 = refusal } }
+    func fenceWrites(_ refusal: @escaping @Sendable () -> ProviderError?) { fence.withLock { $0.refusal = refusal } }
 
     /// The instance has ended: nothing of it is needed any more.
     func forget() { secrets.forget() }
@@ -166,7 +171,7 @@ final class InstanceServices: InstanceHost {
     private func refusal(of request: HTTPRequest) -> ProviderError? {
         // Safe methods (RFC 9110 section 9.2.1) change nothing.
         guard !["GET", "HEAD", "OPTIONS"].contains(request.method.uppercased()) else { return nil }
-        return fence.withLock { $0 }?()
+        return fence.withLock { $0.refusal }?()
     }
 
     func startTimer(

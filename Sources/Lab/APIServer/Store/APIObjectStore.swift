@@ -37,7 +37,12 @@ final class APIObjectStore: Sendable {
     private let guarded: Mutex<Guarded>
     private let limits: Limits
     /// Called after each commit, on the database's queue, in commit order. Must not block.
-    private let onCommit: Mutex<(@Sendable ([APIStoreChange]) -> Void)?> = Mutex(nil)
+    private let onCommit = Mutex(CommitHandler())
+
+    /// A Mutex of the function itself would wrap it once more each time that it is read.
+    private struct CommitHandler {
+        var call: (@Sendable ([APIStoreChange]) -> Void)?
+    }
 
     /// Opens the store; `selectableFields` gives the values for field selectors of an object at load.
     init(
@@ -59,7 +64,7 @@ final class APIObjectStore: Sendable {
     }
 
     func setCommitHandler(_ handler: @escaping @Sendable ([APIStoreChange]) -> Void) {
-        onCommit.withLock { $0 = handler }
+        onCommit.withLock { $0.call = handler }
     }
 
     /// Runs a read-modify-write step alone. Throwing, and a dry run, leave everything as it was.
@@ -102,7 +107,7 @@ final class APIObjectStore: Sendable {
                 }
             }
         }
-        onCommit.withLock { $0 }?(changes)
+        onCommit.withLock { $0.call }?(changes)
     }
 
     var revision: Int64 { guarded.withLock { $0.state.revision } }
