@@ -127,7 +127,7 @@ public actor AzureSimulator {
     /// What the fabric must realise now.
     public func snapshot() -> AzureTopology {
         advance()
-        return published
+        return state.topology
     }
 
     /// The topology now and after every change; a slow reader sees the latest only.
@@ -136,6 +136,7 @@ public actor AzureSimulator {
             of: AzureTopology.self, bufferingPolicy: .bufferingNewest(1))
         let number = nextWatcher
         nextWatcher += 1
+        published = state.topology
         watchers[number] = continuation
         continuation.onTermination = { _ in Task { await self.removeWatcher(number) } }
         continuation.yield(published)
@@ -232,7 +233,9 @@ public actor AzureSimulator {
         if let end = state.nextEnd { endsContinuation.yield(end) }
     }
 
+    /// Without watchers nobody is told, and the topology of a large cloud takes longer than most requests.
     private func publish() {
+        guard !watchers.isEmpty else { return }
         let topology = state.topology
         guard topology != published else { return }
         published = topology

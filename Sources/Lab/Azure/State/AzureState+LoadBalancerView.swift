@@ -16,7 +16,7 @@ extension AzureState {
         for collection in ["inboundNatRules", "outboundRules", "inboundNatPools"] {
             value["properties.\(collection)"] = []
         }
-        let rules = state.children("loadBalancingRules")
+        let users = Self.users(state.children("loadBalancingRules"), loadBalancerID: id)
         for collection in ["frontendIPConfigurations", "backendAddressPools", "loadBalancingRules", "probes"] {
             let children = state.children(collection).map { child -> JSONValue in
                 let childID = "\(id)/\(collection)/\(child["name"]?.text ?? "")"
@@ -26,7 +26,7 @@ extension AzureState {
                 child["type"] = .string("Microsoft.Network/loadBalancers/\(collection)")
                 child["properties.provisioningState"] = "Succeeded"
                 addDefaults(&child, collection, state)
-                addBackReferences(&child, childID, rules: rules, loadBalancerID: id)
+                addBackReferences(&child, childID, collection, users)
                 return child
             }
             value["properties.\(collection)"] = .array(children)
@@ -60,18 +60,27 @@ extension AzureState {
         }
     }
 
+    /// References to the rules that use a frontend, pool or probe, by its id in lower case.
+    private static func users(_ rules: [JSONValue], loadBalancerID: String) -> [String: [JSONValue]] {
+        var users: [String: [JSONValue]] = [:]
+        for rule in rules {
+            let reference: JSONValue = [
+                "id": .string("\(loadBalancerID)/loadBalancingRules/\(rule["name"]?.text ?? "")")
+            ]
+            for target in ["frontendIPConfiguration", "backendAddressPool", "probe"] {
+                guard let id = rule["properties.\(target).id"]?.text?.lowercased() else { continue }
+                users[id, default: []].append(reference)
+            }
+        }
+        return users
+    }
+
     /// Which rules use a frontend, pool or probe, and which ipConfigurations a pool has.
     private func addBackReferences(
-        _ child: inout JSONValue, _ childID: String, rules: [JSONValue], loadBalancerID: String
+        _ child: inout JSONValue, _ childID: String, _ collection: String, _ users: [String: [JSONValue]]
     ) {
-        let users = rules.filter { rule in
-            ["frontendIPConfiguration", "backendAddressPool", "probe"]
-                .contains { rule["properties.\($0).id"]?.text?.lowercased() == childID.lowercased() }
-        }
-        if !users.isEmpty {
-            child["properties.loadBalancingRules"] = .array(
-                users.map { ["id": .string("\(loadBalancerID)/loadBalancingRules/\($0["name"]?.text ?? "")")] })
-        }
+        if let users = users[childID.lowercased()] { child["properties.loadBalancingRules"] = .array(users) }
+        guard collection == "backendAddressPools" else { return }
         let members = poolMembers(childID)
         if !members.isEmpty {
             child["properties.backendIPConfigurations"] = .array(
