@@ -5,7 +5,8 @@ extension JSONValue {
     ///
     /// - Throws: `DecodingError` if `json` is not one JSON value.
     public init(json: Data) throws {
-        self = try JSONDecoder().decode(JSONValue.self, from: json)
+        let plain = json.withUnsafeBytes { $0.withMemoryRebound(to: UInt8.self) { JSONValue.plain($0) } }
+        self = try plain ?? JSONDecoder().decode(JSONValue.self, from: json)
     }
 
     /// What `value` looks like as JSON, so that it can be put into a patch or compared member by member.

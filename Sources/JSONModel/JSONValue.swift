@@ -25,8 +25,9 @@ extension JSONValue {
     public subscript(_ path: String) -> JSONValue? {
         get {
             var value = self
-            for part in path.split(separator: ".") {
-                guard case .object(let members) = value, let next = members[String(part)] else { return nil }
+            // By bytes: to look for characters takes longer than all the rest.
+            for part in path.utf8.split(separator: UInt8(ascii: ".")) {
+                guard case .object(let members) = value, let next = members[String(Substring(part))] else { return nil }
                 value = next
             }
             return value

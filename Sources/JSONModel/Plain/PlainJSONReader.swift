@@ -54,6 +54,91 @@ package struct PlainJSONReader {
         stringBytes().flatMap { String(validating: $0, as: UTF8.self) }
     }
 
+    /// The byte that comes next after white space; it is not read. Nil at the end.
+    mutating func peek() -> UInt8? {
+        skipSpace()
+        return position < bytes.count ? bytes[position] : nil
+    }
+
+    /// Reads all members, whose names may have escapes; `read` takes the value of each, and answers false to give up.
+    mutating func members(_ read: (inout Self, String) -> Bool) -> Bool {
+        guard accept(UInt8(ascii: "{")) else { return false }
+        if accept(UInt8(ascii: "}")) { return true }
+        repeat {
+            guard let name = unescapedString(), accept(UInt8(ascii: ":")), read(&self, name) else { return false }
+        } while accept(UInt8(ascii: ","))
+        return accept(UInt8(ascii: "}"))
+    }
+
+    /// A string that may have escapes.
+    mutating func unescapedString() -> String? {
+        skipSpace()
+        let start = position
+        if let plain = string() { return plain }
+        position = start
+        guard skipString() else { return nil }
+        return Self.unescaped(UnsafeBufferPointer(rebasing: bytes[(start + 1)..<(position - 1)]))
+    }
+
+    /// Nil for an escape that JSON does not have, a half of a surrogate pair, and what is not UTF-8.
+    private static func unescaped(_ text: UnsafeBufferPointer<UInt8>) -> String? {
+        var result: [UInt8] = []
+        result.reserveCapacity(text.count)
+        var position = 0
+        while position < text.count {
+            guard text[position] == UInt8(ascii: "\\") else {
+                result.append(text[position])
+                position += 1
+                continue
+            }
+            guard position + 1 < text.count else { return nil }
+            let kind = text[position + 1]
+            position += 2
+            if kind == UInt8(ascii: "u") {
+                guard let scalar = escapedScalar(text, &position) else { return nil }
+                result.append(contentsOf: Array(String(Character(scalar)).utf8))
+            } else {
+                guard let byte = escapedByte(kind) else { return nil }
+                result.append(byte)
+            }
+        }
+        return String(validating: result, as: UTF8.self)
+    }
+
+    private static func escapedByte(_ kind: UInt8) -> UInt8? {
+        switch kind {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): kind
+        case UInt8(ascii: "b"): 0x08
+        case UInt8(ascii: "f"): 0x0C
+        case UInt8(ascii: "n"): 0x0A
+        case UInt8(ascii: "r"): 0x0D
+        case UInt8(ascii: "t"): 0x09
+        default: nil
+        }
+    }
+
+    /// What follows `\u`: four hexadecimal digits, or a surrogate pair of two such escapes (RFC 8259 section 7).
+    private static func escapedScalar(_ text: UnsafeBufferPointer<UInt8>, _ position: inout Int) -> Unicode.Scalar? {
+        guard let first = hexadecimal(text, &position) else { return nil }
+        guard (0xD800..<0xDC00).contains(first) else { return Unicode.Scalar(first) }
+        guard position + 1 < text.count, text[position] == UInt8(ascii: "\\"), text[position + 1] == UInt8(ascii: "u")
+        else { return nil }
+        position += 2
+        guard let second = hexadecimal(text, &position), (0xDC00..<0xE000).contains(second) else { return nil }
+        return Unicode.Scalar(0x10000 + (first - 0xD800) << 10 + (second - 0xDC00))
+    }
+
+    private static func hexadecimal(_ text: UnsafeBufferPointer<UInt8>, _ position: inout Int) -> UInt32? {
+        guard position + 4 <= text.count else { return nil }
+        var value: UInt32 = 0
+        for byte in text[position..<(position + 4)] {
+            guard let digit = Character(Unicode.Scalar(byte)).hexDigitValue, byte < 0x80 else { return nil }
+            value = value << 4 | UInt32(digit)
+        }
+        position += 4
+        return value
+    }
+
     package mutating func integer() -> Int? {
         let isNegative = accept(UInt8(ascii: "-"))
         let start = position
