@@ -37,9 +37,10 @@ extension AzureNodePool {
                     }
                 }
                 let shared = sharedAddresses(ready.map(\.item), parts)
+                let reading = PoolReading(survey, editor(pool))
                 for (item, request) in ready {
                     results[item.id] =
-                        shared[item.id].map { .failed(item.id, $0) } ?? compare(item, request, survey, listed)
+                        shared[item.id].map { .failed(item.id, $0) } ?? compare(item, request, survey, reading, listed)
                 }
             } catch {
                 for member in members { results[member.id] = .failed(member.id, ProviderError(error)) }
@@ -104,9 +105,10 @@ extension AzureNodePool {
     }
 
     private func compare(
-        _ ready: ReadyItem, _ request: PrefixRequest, _ survey: PoolSurvey, _ listed: PrefixKeeper.Listing
+        _ ready: ReadyItem, _ request: PrefixRequest, _ survey: PoolSurvey, _ reading: PoolReading,
+        _ listed: PrefixKeeper.Listing
     ) -> ItemResult<NodePool.Observed> {
-        let lines = prefixDrift(ready, request, listed) + addressDrift(ready.item, request, survey)
+        let lines = prefixDrift(ready, request, listed) + addressDrift(ready.item, request, reading)
         let observed = ready.observed(survey.nodes)
         guard lines.isEmpty else {
             return .drifted(ready.id, Array(lines.prefix(Self.maximumDrift)), try? observed.get())
@@ -151,9 +153,9 @@ extension AzureNodePool {
     }
 
     private func addressDrift(
-        _ item: NodePool.Desired, _ request: PrefixRequest, _ survey: PoolSurvey
+        _ item: NodePool.Desired, _ request: PrefixRequest, _ reading: PoolReading
     ) -> [String] {
-        let editor = editor(survey.pool)
+        let editor = reading.editor
         let unwanted = item.wantsIPv6 ? [] : [Names.managedIPv6(item.id)]
         func wanted(_ interface: String?) -> [WantedAddress] {
             var parts = [(Names.managed(item.id), NodePool.IPFamily.ipv4, request.brought)]
@@ -166,23 +168,12 @@ extension AzureNodePool {
                     name: name, family: family, publicAddress: address.map { .resource($0) } ?? .prefix(prefix))
             }
         }
-        guard case .scaleSet(let set) = survey.pool else {
-            return survey.nodes.flatMap { node in
-                editor.drift(
-                    node.configurations, of: node.resource, wanted: wanted(node.name), unwanted: unwanted, .stored)
+        guard case .scaleSet = reading.pool else {
+            return reading.nodes.flatMap { node in
+                editor.drift(node.reading, wanted: wanted(node.name), unwanted: unwanted)
             }
         }
         let all = wanted(nil)
-        var lines = editor.drift(
-            survey.model, of: "virtualMachineScaleSets/\(set.id.name) (model)", wanted: all, unwanted: unwanted, .stored
-        )
-        for (resource, configurations) in survey.instanceModels {
-            lines += editor.drift(configurations, of: resource, wanted: all, unwanted: unwanted, .stored)
-        }
-        for node in survey.nodes {
-            lines += editor.drift(
-                node.configurations, of: node.resource, wanted: all, unwanted: unwanted, .effective)
-        }
-        return lines
+        return reading.ofScaleSet.flatMap { editor.drift($0, wanted: all, unwanted: unwanted) }
     }
 }

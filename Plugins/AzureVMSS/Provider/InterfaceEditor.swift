@@ -27,7 +27,7 @@ struct InterfaceEditor: Sendable {
     let backendPool: ResourceID
 
     static let children = "properties.ipConfigurations"
-    private static let pools = "properties.loadBalancerBackendAddressPools"
+    static let pools = "properties.loadBalancerBackendAddressPools"
 
     /// - Parameters:
     ///   - configurations: `networkInterfaceConfigurations` as they were read.
@@ -55,13 +55,15 @@ struct InterfaceEditor: Sendable {
         }
         let dropped = Set(unwanted.map { $0.lowercased() })
         children.removeAll { dropped.contains($0["name"]?.text?.lowercased() ?? "") }
+        let names = children.enumerated().map { ($1["name"]?.text?.lowercased() ?? "", $0) }
+        var positions = Dictionary(names) { first, _ in first }
         for address in wanted {
-            let old = children.firstIndex { $0["name"]?.text?.lowercased() == address.name.lowercased() }
-            if let old {
+            if let old = positions[address.name.lowercased()] {
                 if !Self.differences(children[old], address, subnet, .stored).isEmpty {
                     children[old] = Self.expected(address, subnet: subnet)
                 }
             } else {
+                positions[address.name.lowercased()] = children.count
                 children.append(Self.expected(address, subnet: subnet))
             }
         }
@@ -136,7 +138,7 @@ extension InterfaceEditor {
     ) -> [Difference] {
         var all: [Difference] = []
         func compare(_ property: String, _ found: String?, _ wanted: String?) {
-            guard found?.lowercased() != wanted?.lowercased() else { return }
+            guard found != wanted, found?.lowercased() != wanted?.lowercased() else { return }
             all.append(Difference(property: "properties.\(property)", found: found, wanted: wanted))
         }
         func id(_ path: String) -> String? { found["properties.\(path)"]?.text }
@@ -162,32 +164,25 @@ extension InterfaceEditor {
     }
 
     /// How the ipConfigurations of a network interface differ, as lines for people.
-    ///
-    /// - Parameter resource: whose ipConfigurations they are.
-    func drift(
-        _ children: [JSONValue], of resource: String, wanted: [WantedAddress], unwanted: [String], _ view: View
-    ) -> [String] {
-        guard let primary = Self.primary(children), let subnet = children[primary]["properties.subnet.id"] else {
-            return ["\(resource): has no primary ipConfiguration; wanted: one with a subnet"]
+    func drift(_ reading: InterfaceReading, wanted: [WantedAddress], unwanted: [String]) -> [String] {
+        guard let subnet = reading.subnet else {
+            return ["\(reading.resource): has no primary ipConfiguration; wanted: one with a subnet"]
         }
+        func path(_ name: String) -> String { "\(reading.resource)/ipConfigurations/\(name)" }
         var lines: [String] = []
         for address in wanted {
-            let name = "\(resource)/ipConfigurations/\(address.name)"
-            guard let found = children.first(where: { $0["name"]?.text?.lowercased() == address.name.lowercased() })
-            else {
-                lines.append("\(name): is missing; wanted: \(address.family.rawValue)\(Self.origin(address))")
+            guard let found = reading[address.name] else {
+                lines.append(
+                    "\(path(address.name)): is missing; wanted: \(address.family.rawValue)\(Self.origin(address))")
                 continue
             }
-            lines += Self.differences(found, address, subnet, view).map { $0.line(name) }
+            lines += Self.differences(found, address, subnet, reading.view).map { $0.line(path(address.name)) }
         }
-        for name in unwanted where children.contains(where: { $0["name"]?.text?.lowercased() == name.lowercased() }) {
-            lines.append("\(resource)/ipConfigurations/\(name): is there; wanted: nothing")
-        }
-        let joined = children[primary][Self.pools]?.elements ?? []
-        if !wanted.isEmpty, !joined.contains(where: { $0["id"]?.text.flatMap(ResourceID.init) == backendPool }) {
-            let name = "\(resource)/ipConfigurations/\(children[primary]["name"]?.text ?? "")"
+        for name in unwanted where reading[name] != nil { lines.append("\(path(name)): is there; wanted: nothing") }
+        if !wanted.isEmpty, !reading.isInBackendPool {
             lines.append(
-                "\(name): \(Self.pools) lacks the pool; wanted: \(backendPool.path.joined(separator: "/")) among them")
+                "\(path(reading.primaryName)): \(Self.pools) lacks the pool; wanted: "
+                    + "\(backendPool.path.joined(separator: "/")) among them")
         }
         return lines
     }
