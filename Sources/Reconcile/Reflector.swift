@@ -15,6 +15,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     private let scope: ListScope
     private let logger: Logger
     private let environment: ReconcileEnvironment
+    private let reduce: (@Sendable (inout Resource) -> Void)?
     private let onChange: @Sendable (StoreChange) -> Void
     /// When the server was last heard of, in seconds since 1970: an answer, an event or a bookmark. Its age is what is
     /// worth an alert; a server sends a bookmark every minute.
@@ -26,12 +27,15 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
     ///   - indexes: see ``ObjectStore/init(indexes:)``.
     ///   - environment: clock and randomness of the waits between failures; where the age of the last event and the count
     ///     of unreadable objects go.
+    ///   - reduce: takes from each object what nobody reads, before it is kept; name and namespace must stay. What it takes
+    ///     away is no change, either.
     ///   - onChange: called after the store knows of the change, for new, changed and deleted objects; it must not
     ///     block.
     public init(
         _ type: Resource.Type, client: KubernetesClient, scope: ListScope = ListScope(),
         indexes: [String: ObjectStore<Resource>.IndexFunction] = [:], logger: Logger,
         environment: ReconcileEnvironment = ReconcileEnvironment(),
+        reduce: (@Sendable (inout Resource) -> Void)? = nil,
         onChange: @escaping @Sendable (StoreChange) -> Void
     ) {
         store = ObjectStore(indexes: indexes)
@@ -41,6 +45,7 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
         logger[metadataKey: "kind"] = .string(Resource.resourceType.kind)
         self.logger = logger
         self.environment = environment
+        self.reduce = reduce
         self.onChange = onChange
         lastHeard = Gauge(
             label: "egress_watch_last_event_timestamp_seconds",
@@ -167,9 +172,11 @@ public struct Reflector<Resource: KubernetesResource>: Sendable {
 
     private func kept(_ object: Resource) -> Resource {
         // Annotations are often shared among objects, which a change of them would end.
-        guard object.metadata.annotations[Self.lastApplied] != nil else { return object }
+        let isApplied = object.metadata.annotations[Self.lastApplied] != nil
+        guard isApplied || reduce != nil else { return object }
         var object = object
-        object.metadata.annotations[Self.lastApplied] = nil
+        if isApplied { object.metadata.annotations[Self.lastApplied] = nil }
+        reduce?(&object)
         return object
     }
 

@@ -19,7 +19,8 @@ import Testing
     }
 
     private func withReflector(
-        version: String = "1.20", _ script: @escaping ScriptedServer.Script,
+        version: String = "1.20", reduce: (@Sendable (inout PodEndpoint) -> Void)? = nil,
+        _ script: @escaping ScriptedServer.Script,
         _ body: (ObjectStore<PodEndpoint>, Collector<ObjectKey>, ScriptedServer) async throws -> Void
     ) async throws {
         let parts = version.split(separator: ".")
@@ -34,7 +35,9 @@ import Testing
         let client = try KubernetesClient(
             configuration: ClientConfiguration(server: server.address), logger: logger)
         let changes = Collector<ObjectKey>()
-        let reflector = Reflector(PodEndpoint.self, client: client, logger: logger) { changes.add($0.key) }
+        let reflector = Reflector(PodEndpoint.self, client: client, logger: logger, reduce: reduce) {
+            changes.add($0.key)
+        }
         let task = Task { try await reflector.run() }
         let result: Result<Void, any Error>
         do { result = .success(try await body(reflector.store, changes, server)) } catch { result = .failure(error) }
@@ -43,6 +46,22 @@ import Testing
         await #expect(throws: CancellationError.self) { try await task.value }
         try await client.shutdown()
         try result.get()
+    }
+
+    @Test func whatNobodyReadsIsNotKept() async throws {
+        let forgetVersion: @Sendable (inout PodEndpoint) -> Void = { $0.metadata.resourceVersion = "" }
+        try await withReflector(
+            reduce: forgetVersion,
+            { _, request in
+                guard request.query["watch"] != nil else { return Self.list([Self.item("a", 1)], 1) }
+                return [.watchHead(), Self.event("ADDED", Self.item("b", 2)), .pause(20)]
+            }
+        ) { store, changes, _ in
+            try await store.waitUntilSynced()
+            #expect(await eventually { changes.all == [key("a"), key("b")] })
+            #expect(store.all.map(\.metadata.resourceVersion) == ["", ""])
+            #expect(Set(store.all.map(\.metadata.name)) == ["a", "b"])
+        }
     }
 
     @Test func theStoreFollowsListAndWatch() async throws {

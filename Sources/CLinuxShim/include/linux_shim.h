@@ -59,6 +59,14 @@ int shim_spawn_reporting(const char *binary, char *const arguments[], char *cons
 /// pipe2(2) with O_CLOEXEC.
 int shim_pipe(int ends[2]);
 
+/// Bounds how many heaps (arenas) the threads of this process make: mallopt(3), M_ARENA_MAX, and keeps blocks of 128 KiB
+/// and more out of them (M_MMAP_THRESHOLD). What a heap has free is of no use to other heaps. To be called before other
+/// threads are started. Returns 1, or 0 if the allocator takes none of it.
+int shim_bound_heaps(int count);
+
+/// Gives free memory of all heaps back to the kernel: malloc_trim(3).
+void shim_trim_heaps(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -22,6 +22,7 @@ public enum Daemon {
     ///
     /// - Throws: ``HostError`` for anything a person has to correct before the daemon can start.
     public static func run(configurationPath: String) async throws {
+        HeapKeeper.bound()
         let configuration = try HostConfiguration.load(path: configurationPath)
         // From here on SIGHUP does not end the process; one that comes before the role runs is kept.
         let hangups = await UnixSignalsSequence(trapping: .sighup)
@@ -68,7 +69,9 @@ public enum Daemon {
                 role: configuration.role, plugins: plugins, configuration: reloader.running.difference)
         }
         var group = ServiceGroupConfiguration(
-            services: [.init(service: status), .init(service: reloader), .init(service: role)],
+            services: [
+                .init(service: status), .init(service: reloader), .init(service: HeapKeeper()), .init(service: role),
+            ],
             gracefulShutdownSignals: [.sigterm, .sigint], logger: logger)
         // After this the process goes, whatever still runs; a gateway first lets its load balancer turn away.
         let drain = configuration.role == .gateway ? configuration.gateway.drainSeconds : 0

@@ -73,6 +73,14 @@ struct GatewayUse: Sendable, Equatable {
         ]
     }
 
+    /// Pods are counted by configuration; nothing else of them is read here.
+    @Sendable static func reduce(_ endpoint: inout PodEndpoint) {
+        let (metadata, spec) = (endpoint.metadata, endpoint.spec)
+        endpoint = PodEndpoint(
+            metadata: ObjectMeta(name: metadata.name, namespace: metadata.namespace),
+            spec: PodEndpointSpec(staticGatewayConfiguration: spec.staticGatewayConfiguration))
+    }
+
     static func configurations(of report: GatewayNodeReport) -> [String] {
         (report.spec?.readyGatewayConfigurations ?? []).map(\.staticGatewayConfiguration)
     }

@@ -63,7 +63,7 @@ struct ManagerWatches: Sendable {
         ) { _ in receivers.use() }
         pods = Reflector(
             PodEndpoint.self, client: client, indexes: [GatewayUse.index: GatewayUse.configurations], logger: logger,
-            environment: environment
+            environment: environment, reduce: GatewayUse.reduce
         ) { _ in receivers.use() }
     }
 
