@@ -96,7 +96,7 @@ end-to-end-test:
 # Release, because a debug build costs many times as much, and not in proportion. Figures: docs/benchmarks.md.
 bench: setup
 	@echo 'bench: compiling (release); a first build takes some minutes'
-	@for product in egress-host MemoryTunnel border-bench cloud-bench kubernetes-bench; do \
+	@for product in egress-host AzureLB AzureVMSS MemoryTunnel border-bench cloud-bench kubernetes-bench; do \
 	  swift build -c release --quiet --product $$product; \
 	done
 	@.build/release/border-bench

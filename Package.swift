@@ -140,7 +140,7 @@ let benchmarkTargets: [Target] =
             swiftSettings: strict),
         .executableTarget(
             name: "kubernetes-bench",
-            dependencies: ["Kubernetes", "Reconcile", asyncHTTPClient, logging] + nioCore,
+            dependencies: ["JSONModel", "Kubernetes", "Lab", "Reconcile", asyncHTTPClient, logging, yams] + nioCore,
             path: "Tests/Benchmarks/Kubernetes", swiftSettings: strict),
     ]
 

@@ -10,7 +10,12 @@ struct Driver {
     func run() throws -> Bool {
         print("\(comparison.objects) PodEndpoints; medians; each side on one processor, the server on another one")
         if sysconf(CInt(_SC_NPROCESSORS_ONLN)) < 2 { print("this machine has one processor: they share it") }
-        let limits = try cold(streams: true) + cold(streams: false) + noOps() + burst()
+        let limits = try cold(streams: true) + cold(streams: false) + noOps() + burst() + IdleManager.measure()
+        return Self.report(limits)
+    }
+
+    /// - Returns: whether all limits are held.
+    static func report(_ limits: [Limit]) -> Bool {
         print()
         for limit in limits { print(limit.line) }
         let broken = limits.count { !$0.isHeld }
@@ -59,9 +64,10 @@ struct Driver {
         ]
     }
 
-    /// At once, because the whole takes minutes.
-    private func tell(_ line: String) {
-        print(line)
-        fflush(nil)
-    }
+}
+
+/// At once, because the whole takes minutes.
+func tell(_ line: String) {
+    print(line)
+    fflush(nil)
 }
