@@ -49,6 +49,20 @@ struct CNIAddTests {
         #expect(result["dns"] == ["nameservers": ["10.0.0.10"]] && result["vendor"] == ["kept": true])
     }
 
+    @Test("a static pod is known by the UID that kubelet gave it, not by that of its picture in the API")
+    func staticPod() async throws {
+        let bed = await NodeTestbed()
+        await bed.api.add(
+            NodeTestbed.pod(annotations: [
+                CNIRequestHandler.annotation: "gw-a", "kubernetes.io/config.mirror": "hash-1",
+            ]))
+        #expect(await bed.handler.respond(to: try NodeTestbed.relay("ADD", uid: "pod-uid-1")).exitCode != 0)
+        #expect(bed.tunnel.desired.isEmpty)
+        let response = await bed.handler.respond(to: try NodeTestbed.relay("ADD", uid: "hash-1"))
+        #expect(response.exitCode == 0, "\(response.output)")
+        #expect(bed.tunnel.desired["c1"] != nil)
+    }
+
     @Test("a pod without the annotation gets the previous result, unchanged, and nothing is touched")
     func unselected() async throws {
         let bed = await NodeTestbed()

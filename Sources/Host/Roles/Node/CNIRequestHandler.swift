@@ -128,10 +128,10 @@ struct CNIRequestHandler: Sendable {
                 .tryAgainLater, "pod \(request.podNamespace)/\(request.podName) does not exist",
                 details: "it may have been deleted while it started")
         }
-        if let uid = request.podUID, uid != pod.metadata.uid {
+        if let uid = request.podUID, uid != pod.runtimeUID {
             throw CNIFailure(
                 .tryAgainLater, "pod \(pod.qualifiedName) was replaced",
-                details: "the runtime starts \(uid), the API knows \(pod.metadata.uid)")
+                details: "the runtime starts \(uid), the API knows \(pod.runtimeUID)")
         }
         return pod
     }
@@ -150,7 +150,7 @@ struct CNIRequestHandler: Sendable {
     private func knownWithoutGateway(_ request: CNIRequest) async -> NodePod? {
         guard let uid = request.podUID,
             let pod = await api.knownPod(namespace: request.podNamespace, name: request.podName),
-            pod.metadata.uid == uid, pod.gateway == nil
+            pod.runtimeUID == uid, pod.gateway == nil
         else { return nil }
         return pod
     }
