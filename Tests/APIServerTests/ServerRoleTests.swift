@@ -89,7 +89,8 @@ struct ServerRoleTests {
         .init(manager, "watch", "nodes", in: "", true), .init(manager, "get", "nodes", in: "", false),
         .init(manager, "list", "pods", in: "team", false),
         .init(manager, "get", "secrets", in: namespace, of: "sgw-1", true),
-        .init(manager, "list", "secrets", in: namespace, false),
+        .init(manager, "list", "secrets", in: namespace, true),
+        .init(manager, "watch", "secrets", in: namespace, false), .init(manager, "list", "secrets", in: "team", false),
         .init(manager, "get", "secrets", in: "team", of: "sgw-1", false),
         .init(manager, "create", "leases.coordination.k8s.io", in: namespace, true),
         .init(manager, "patch", "leases.coordination.k8s.io", in: namespace, of: "0a299682.microsoft.com", true),
@@ -139,7 +140,7 @@ struct ServerRoleTests {
             let gateways = try await client.list(StaticGatewayConfiguration.self)
             #expect(gateways.items.isEmpty)
             let refused = await #expect(throws: KubernetesError.self) {
-                _ = try await client.list(Secret.self, namespace: Self.namespace)
+                _ = try await client.list(Secret.self, namespace: "team")
             }
             #expect(refused?.code == .forbidden)
             #expect(refused?.message.contains(Self.manager) == true, "\(String(describing: refused))")

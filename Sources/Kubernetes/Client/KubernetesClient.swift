@@ -194,6 +194,18 @@ public final class KubernetesClient: Sendable {
                 method: .patch, path: path.text, body: body, contentType: "application/merge-patch+json"))
     }
 
+    /// Gives a pod that has no node its node (`core/v1.Binding`), as schedulers do; servers take it in no other way.
+    public func bind(pod name: String, namespace: String, to node: String) async throws {
+        let path = try RequestPath(Pod.resourceType, namespace: namespace, name: name, subresource: "binding")
+        let binding: JSONValue = [
+            "apiVersion": "v1", "kind": "Binding",
+            "metadata": ["name": .string(name), "namespace": .string(namespace)],
+            "target": ["apiVersion": "v1", "kind": "Node", "name": .string(node)],
+        ]
+        let body = try KubernetesJSON.encode(patch: binding)
+        _ = try await transport.send(APIRequest(method: .post, path: path.text, body: body))
+    }
+
     /// Makes the object have the fields of a configuration, and lose those that the same manager applied before and left
     /// out now (server-side apply). Fields of others stay; one that both want is a `conflict` unless forced.
     ///

@@ -60,7 +60,7 @@ struct DemoRunner {
     private func showPods(_ report: inout DemoReport) async throws {
         say("2. kubectl apply -f \(layout.demoManifest)")
         let begin = clock.now
-        _ = try await Kubectl(layout).run(["apply", "-f", layout.demoManifest])
+        _ = try await Kubectl(layout).run(plan.applyArguments + ["-f", layout.demoManifest])
         async let annotatedStart = watchStart(Self.annotatedPod)
         async let plainStart = watchStart(Self.plainPod)
         let prefix = try await awaitPrefix()

@@ -58,8 +58,9 @@ struct DriftWatch<Object: ProvidedObject>: Sendable {
     }
 
     func pass() async -> Pass {
-        let watched = Dictionary(store.all.filter(isWatched).map { ($0.metadata.uid, $0) }) { first, _ in first }
-        let items = watched.values.sorted { ObjectKey($0) < ObjectKey($1) }.compactMap { $0.desired(settings) }
+        let objects = store.all.filter(isWatched)
+        let watched = Dictionary(objects.map { ($0.metadata.uid, $0) }) { first, _ in first }
+        let items = objects.compactMap { $0.desired(settings) }
         guard !items.isEmpty else { return .compared }
         do {
             let mending = try await capability.checkAndMend(items) { await confirm($0, watched) }

@@ -35,13 +35,11 @@ struct GatewayUseWatch: Sendable {
     /// Each difference is told once: a configuration that is refused keeps the status it has.
     private func pass(_ told: inout [ObjectKey: GatewayUse]) {
         let gateways = watches.gateways.store.all.filter { $0.metadata.deletionTimestamp == nil }
-            .sorted { ObjectKey($0) < ObjectKey($1) }
+            .map { (key: ObjectKey($0), object: $0) }
         let silent = GatewayUse.silentNodes(watches.nodes.flatMap(\.store.all))
-        let current = Dictionary(
-            uniqueKeysWithValues: gateways.map { (ObjectKey($0), use(of: ObjectKey($0), silent)) })
+        let current = Dictionary(uniqueKeysWithValues: gateways.map { ($0.key, use(of: $0.key, silent)) })
         uses.replaceAll(current)
-        for gateway in gateways {
-            let key = ObjectKey(gateway)
+        for (key, gateway) in gateways {
             guard let use = current[key], told[key] != use, !use.isTold(by: gateway) else { continue }
             enqueue(key)
         }

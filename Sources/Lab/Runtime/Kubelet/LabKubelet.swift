@@ -68,16 +68,24 @@ public actor LabKubelet {
         attachments.sorted { $0.key < $1.key }.map(\.value)
     }
 
+    private func bind(_ pod: Pod) async throws {
+        let metadata = pod.metadata
+        guard plan.apiServer == .real else {
+            return try await client.bind(pod: metadata.name, namespace: metadata.namespace, to: nodeName)
+        }
+        // Bindings belong to what Kubernetes' libraries leave out; so do the rules that refuse this.
+        let patch: JSONValue = ["spec": ["nodeName": .string(nodeName)]]
+        try await client.mergePatch(
+            Pod.self, namespace: metadata.namespace, name: metadata.name, patch: patch,
+            resourceVersion: metadata.resourceVersion)
+    }
+
     private func reconcile(_ key: ObjectKey) async -> Outcome {
         let pod = pods?[key]
         let action = PodPlan.next(pod: pod, sandboxUID: sandboxes[key]?.podUID, nodeName: nodeName)
         do {
             switch (action, pod) {
-            case (.bind, let pod?):
-                let patch: JSONValue = ["spec": ["nodeName": .string(nodeName)]]
-                try await client.mergePatch(
-                    Pod.self, namespace: key.namespace, name: key.name, patch: patch,
-                    resourceVersion: pod.metadata.resourceVersion)
+            case (.bind, let pod?): try await bind(pod)
             case (.start, let pod?):
                 let rest = failures[pod.metadata.uid].map { $0.nextAttempt - ContinuousClock().now } ?? .zero
                 if rest > .zero { return .requeue(after: rest) }

@@ -15,7 +15,7 @@ struct LabCluster: Sendable {
                 code: .invalidInput, message: "no custom resource definitions in \(layout.customResourceDefinitions)",
                 advice: "run egressctl from its install tree (make build)")
         }
-        _ = try await Kubectl(layout).run(["apply", "-f", layout.customResourceDefinitions])
+        _ = try await Kubectl(layout).run(plan.applyArguments + ["-f", layout.customResourceDefinitions])
         let client = client
         _ = try await BoundedWait.until(
             "the custom resources to be served", within: .seconds(10), hint: layout.supervisorLog

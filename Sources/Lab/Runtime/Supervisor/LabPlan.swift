@@ -43,6 +43,12 @@ public struct LabPlan: Sendable, Equatable {
         }
     }
 
+    /// Arguments of kubectl that make objects so on this lab's server. A kubectl of today takes the schema of 1.20, which
+    /// knows no rules in CEL, for all that a definition may have (docs/api-server.md).
+    public var applyArguments: [String] {
+        apiServer == .kubernetes1_20 ? ["apply", "--validate=false"] : ["apply"]
+    }
+
     /// Start of the name of every namespace of the lab.
     public let prefix: String
     /// How long the simulator's operations take, relative to a quiet Azure region; 0 or more.
