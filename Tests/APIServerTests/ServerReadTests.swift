@@ -69,23 +69,25 @@ struct ServerReadTests {
     func aRunningWatchSeesChangesAndEndsWithABookmark() async throws {
         try await ServerHarness.run { harness in
             _ = try await harness.tcp.send("POST", ServerHarness.pods, Samples.pod("first"))
-            // Kubernetes sends the last bookmark two seconds before the end, and the changes must come before it.
+            // Kubernetes sends its last bookmarks from two seconds before the end on; the changes must come before them.
             let events = try await harness.tcp.watch(
                 "\(ServerHarness.pods)?watch=1&allowWatchBookmarks=true&timeoutSeconds=6", count: 99
             ) {
                 _ = try await harness.unix.send("POST", ServerHarness.pods, Samples.pod("second"))
                 _ = try await harness.unix.send("DELETE", "\(ServerHarness.pods)/second")
             }
-            #expect(events.map { $0["type"] } == ["ADDED", "BOOKMARK", "ADDED", "DELETED", "BOOKMARK"])
+            #expect(events.prefix(4).map { $0["type"] } == ["ADDED", "BOOKMARK", "ADDED", "DELETED"])
+            let last = events.dropFirst(4)
+            #expect(!last.isEmpty && last.allSatisfy { $0["type"] == "BOOKMARK" }, "\(events.count) events")
             let ends = events.map {
                 $0[path: "object", "metadata", "annotations", "k8s.io/initial-events-end"]?.stringValue
             }
-            #expect(ends == [nil, "true", nil, nil, nil])
+            #expect(ends.indices.allSatisfy { ends[$0] == ($0 == 1 ? "true" : nil) })
             let versions = events.map {
                 $0[path: "object", "metadata", "resourceVersion"]?.stringValue.flatMap { Int64($0) } ?? 0
             }
             // A bookmark may tell of later changes elsewhere.
-            #expect(versions.last ?? 0 >= versions[3])
+            #expect(versions.count > 4 && versions[versions.count - 1] >= versions[3])
         }
     }
 
