@@ -20,6 +20,7 @@ struct KeyPruner: Sendable {
             let secrets = found.items.map(\.metadata).filter(Self.isKeySecret)
             guard !secrets.isEmpty else { return }
             let gateways = try await objects.client.list(StaticGatewayConfiguration.self)
+            // A configuration that cannot be read may be any; the watch of them tells of it.
             guard gateways.undecodable.isEmpty else { return }
             let wanted = Set(gateways.items.map { GatewayNames.keySecret(uid: $0.metadata.uid) })
             for secret in secrets where !wanted.contains(secret.name) { try await remove(secret) }

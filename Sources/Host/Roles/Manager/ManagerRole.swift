@@ -190,12 +190,9 @@ public struct ManagerRole: Service {
 
     /// What a standby's watches have brought before it leads.
     private func enqueueKnown() {
-        func keys(_ store: ObjectStore<some KubernetesResource>) -> [ObjectKey] {
-            store.keys.sorted()
-        }
-        for key in keys(watches.gateways.store) { staticGateways.enqueue(key, priority: .background) }
-        for key in keys(watches.balancers.store) { loadBalancers.enqueue(key, priority: .background) }
-        for key in keys(watches.machines.store) { nodePools.enqueue(key, priority: .background) }
+        staticGateways.enqueue(watches.gateways.store.keys.sorted(), priority: .background)
+        loadBalancers.enqueue(watches.balancers.store.keys.sorted(), priority: .background)
+        nodePools.enqueue(watches.machines.store.keys.sorted(), priority: .background)
     }
 
     /// Runs that hang are seen only if somebody looks; client-go looks every half second.
